@@ -1,0 +1,46 @@
+# make course   the environment, every chapter executed, the book
+# make test     the same environment, every test
+# make lab      JupyterLab
+# make book     the book again, from the chapters as they are
+# make clean    what was built, but not the environment and not the cache of token states
+#
+# Every path is relative, so the folder may have a space in its name.
+
+# The Python that makes the environment, 3.11 or newer.
+PYTHON ?= python3
+# Where to fetch torch from; empty means the usual index (see the README for the small CPU build).
+TORCH_INDEX ?=
+
+ifeq ($(OS),Windows_NT)
+RUN := .venv/Scripts/python -m
+else
+RUN := .venv/bin/python -m
+endif
+INSTALLED := .venv/.installed
+
+.PHONY: course test lab book clean
+
+course: $(INSTALLED)
+	$(RUN) tools.notebooks build
+	$(RUN) tools.notebooks execute
+	$(RUN) tools.book
+
+test: $(INSTALLED)
+	$(RUN) pytest tests
+	COURSE_SCALE=smoke $(RUN) pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg notebooks
+
+lab: $(INSTALLED)
+	$(RUN) jupyterlab --notebook-dir notebooks
+
+book: $(INSTALLED)
+	$(RUN) tools.book
+
+clean:
+	rm -rf build book/_build book/chapters
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) tools/check_python.py
+	$(PYTHON) -m venv .venv
+	$(if $(TORCH_INDEX),$(RUN) pip install -c constraints.txt --index-url $(TORCH_INDEX) torch)
+	$(RUN) pip install -c constraints.txt -e ".[dev,book]"
+	@touch $(INSTALLED)
