@@ -74,7 +74,7 @@ def exercises(source: NotebookNode) -> dict[str, Exercise]:
         id = exercise_id(cell)
         if roles and (len(roles) > 1 or id is None or cell.cell_type != ROLES[roles[0]]):
             start = cell.source.splitlines()[0] if cell.source else "an empty cell"
-            raise SourceError(f"`{start}`: a {roles[0]} cell is {ROLES[roles[0]]}, with one role and one ex-N.N tag")
+            raise SourceError(f"`{start}`: it needs one role, one tag ex-N.N, and the type {ROLES[roles[0]]}")
         if id and (roles or cell.cell_type == "code"):
             role = roles[0] if roles else "given"
             parts.setdefault(id, {}).setdefault(role, []).append(cell.source)
@@ -94,12 +94,12 @@ def exercises(source: NotebookNode) -> dict[str, Exercise]:
 
 def course_edition(source: NotebookNode, name: str) -> NotebookNode:
     """Make what is executed, committed and shown in the book: hints and solutions are folded."""
-    return _edition(source, name, solution=lambda cell: [_fold("Solution", f"```python\n{cell.source}\n```", cell)])
+    return _notebook([_cell(cell) for cell in source.cells], name)
 
 
 def student_edition(source: NotebookNode, name: str) -> NotebookNode:
     """Make what a class works on: the same, and no solution in it."""
-    return _edition(source, name, solution=lambda cell: [])
+    return _notebook([_cell(cell) for cell in source.cells if "solution" not in tags(cell)], name)
 
 
 def solved_edition(source: NotebookNode, name: str) -> NotebookNode:
@@ -112,31 +112,39 @@ def solved_edition(source: NotebookNode, name: str) -> NotebookNode:
     return student_edition(solved, name)
 
 
-def _edition(source: NotebookNode, name: str, solution) -> NotebookNode:
-    """Turn each source cell into the cells that stand for it in one edition."""
-    cells = [made for cell in source.cells for made in (solution(cell) if "solution" in tags(cell) else [_cell(cell)])]
+def _notebook(cells: list[NotebookNode], name: str) -> NotebookNode:
+    """Make a notebook of an edition's cells, with the Colab link under the title."""
     title, _, rest = cells[0].source.partition("\n")
     cells[0].source = f"{title}\n\n[▶ Open in Colab]({colab_url(name)})\n{rest}".rstrip()
     notebook = nbformat.v4.new_notebook(cells=_with_ids(cells), metadata=METADATA)
-    notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     return notebook
 
 
 def _cell(cell: NotebookNode) -> NotebookNode:
-    """Make one cell of an edition from a source cell that is not a solution."""
+    """Make the cell of an edition that stands for one cell of the source."""
+    if "solution" in tags(cell):
+        return _markdown(_fold("Solution", f"```python\n{cell.source}\n```"), cell)
     if cell.cell_type == "code":
-        text = cell.source
-        if "setup" in tags(cell):
-            text = text.replace("REPOSITORY_URL", REPOSITORY_URL).replace("RELEASE_TAG", RELEASE_TAG)
-        return nbformat.v4.new_code_cell(text, metadata=_metadata(cell))
+        return nbformat.v4.new_code_cell(_fill(cell.source, cell), metadata=_metadata(cell))
     if "hint" in tags(cell):
-        return _fold("Hint", cell.source, cell)
+        return _markdown(_fold("Hint", cell.source), cell)
     if "predict" in tags(cell):
-        return nbformat.v4.new_markdown_cell(_quote(cell.source), metadata=_metadata(cell))
+        return _markdown(_quote(cell.source), cell)
     if "quiz" in tags(cell):
-        return nbformat.v4.new_markdown_cell(_fold_answers(cell.source), metadata=_metadata(cell))
-    return nbformat.v4.new_markdown_cell(cell.source, metadata=_metadata(cell))
+        return _markdown(_fold_answers(cell.source), cell)
+    return _markdown(cell.source, cell)
+
+
+def _markdown(text: str, cell: NotebookNode) -> NotebookNode:
+    return nbformat.v4.new_markdown_cell(text, metadata=_metadata(cell))
+
+
+def _fill(code: str, cell: NotebookNode) -> str:
+    """Write the repository's address and the release into a setup cell, so that Colab can fetch them."""
+    if "setup" not in tags(cell):
+        return code
+    return code.replace("REPOSITORY_URL", REPOSITORY_URL).replace("RELEASE_TAG", RELEASE_TAG)
 
 
 def _metadata(cell: NotebookNode) -> dict:
@@ -144,11 +152,9 @@ def _metadata(cell: NotebookNode) -> dict:
     return {"tags": list(tags(cell))} if tags(cell) else {}
 
 
-def _fold(summary: str, text: str, cell: NotebookNode) -> NotebookNode:
+def _fold(summary: str, text: str) -> str:
     """Make a closed box that opens in GitHub, JupyterLab, Colab and the book alike."""
-    return nbformat.v4.new_markdown_cell(
-        f"<details>\n<summary>{summary}</summary>\n\n{text}\n\n</details>", metadata=_metadata(cell)
-    )
+    return f"<details>\n<summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
 def _quote(text: str) -> str:

@@ -85,7 +85,7 @@ def _cell_faults(cell: NotebookNode) -> list[str]:
         if path:
             found.append(f"an output holds a path of this machine, {path!r}")
     if len(figures - {None}) > 1:
-        found.append("it shows two figures: give each its own cell, so that each has its alt text in the book")
+        found.append("it shows two figures: give each its own cell, where the book finds its alt text")
     return found
 
 
