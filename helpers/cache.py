@@ -1,0 +1,147 @@
+"""Token states on disk: written once and whole, checked before they are believed.
+
+A *shelf* is a folder for one encoder at one length. Each call that computes something adds one
+*shard* to it (a safetensors file under a name of its own), so two notebooks can write at the same
+time without a lock, and a killed one leaves nothing half-written. Every text has a checksum.
+"""
+
+import os
+import secrets
+import shutil
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import platformdirs
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+
+def root() -> Path:
+    """Return the cache folder: ``COURSE_CACHE``, or the usual place of this system."""
+    return Path(os.environ.get("COURSE_CACHE") or platformdirs.user_cache_dir("pooling-course"))
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to, and move it to `path` only when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Place(NamedTuple):
+    """Where one text's states lie: a shard, rows ``start:stop`` of its values, their checksum."""
+
+    shard: "Shard"
+    start: int
+    stop: int
+    checksum: int
+
+    def read(self) -> torch.Tensor | None:
+        """Return the states ``[T, d]`` (float16), or None when the bytes are not what was written."""
+        try:
+            values = self.shard.values[self.start : self.stop]
+        except (SafetensorError, OSError):
+            return None
+        return values if zlib.crc32(values.numpy().tobytes()) == self.checksum else None
+
+
+class Shard:
+    """One file of token states, opened without reading its values.
+
+    Raises
+    ------
+    SafetensorError, ValueError
+        The file is cut short, or its index does not have the checksum that it declares.
+    """
+
+    def __init__(self, path: Path):
+        with safe_open(path, "pt") as file:
+            index = [file.get_tensor(name).numpy() for name in ("keys", "offsets", "checksums")]
+            if file.metadata()["index"] != _index_checksum(index):
+                raise ValueError(f"{path.name}: the index is damaged")
+            self.values = file.get_slice("values")
+        self.keys, self.offsets, self.checksums = index
+
+    def places(self) -> Iterator[tuple[bytes, Place]]:
+        bounds = zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True)
+        for key, (start, stop), checksum in zip(self.keys, bounds, self.checksums.tolist(), strict=True):
+            yield key.tobytes(), Place(self, start, stop, checksum)
+
+
+def _index_checksum(index: list[np.ndarray]) -> str:
+    return str(zlib.crc32(b"".join(part.tobytes() for part in index)))
+
+
+class Shelf:
+    """The token states of one encoder at one length, found by a text's 16-byte key."""
+
+    def __init__(self, name: str):
+        self.folder = root() / "states" / name
+
+    def find(self) -> dict[bytes, Place]:
+        """Return every text on the shelf; of two copies the newer one. Damaged shards are deleted."""
+        found: dict[bytes, Place] = {}
+        for path in sorted(self.folder.glob("*.safetensors")):
+            try:
+                found.update(Shard(path).places())
+            except FileNotFoundError:
+                continue  # another notebook cleared the cache just now
+            except (SafetensorError, ValueError, KeyError, TypeError):
+                path.unlink(missing_ok=True)
+        return found
+
+    def add(self, keys: list[bytes], states: list[torch.Tensor]) -> None:
+        """Write the states (each ``[T, d]``, float16) of some texts as one new shard."""
+        rows = [state.contiguous().numpy() for state in states]
+        index = {
+            "keys": np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), 16),  # bytes -> [n, 16]
+            "offsets": np.cumsum([0] + [len(row) for row in rows]),
+            "checksums": np.array([zlib.crc32(row.tobytes()) for row in rows], np.int64),
+        }
+        # Names sort by time: a later shard replaces what an earlier one says of the same text.
+        path = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}.safetensors"
+        with atomic(path) as temporary:
+            save_file(
+                {"values": np.concatenate(rows), **index},
+                temporary,
+                metadata={"index": _index_checksum(list(index.values()))},
+            )
+
+
+def info() -> dict[str, float]:
+    """Return the number of files and the size of the cache in megabytes."""
+    sizes = [path.stat().st_size for path in root().rglob("*") if path.is_file()]
+    return {"files": len(sizes), "megabytes": round(sum(sizes) / 1e6, 1)}
+
+
+def clear() -> None:
+    """Delete the whole cache. What is needed again will be computed again."""
+    for name in ("states", "splits"):  # never the root itself: COURSE_CACHE may be somebody's own folder
+        shutil.rmtree(root() / name, ignore_errors=True)
+
+
+def read_array(path: Path, rows: int) -> np.ndarray | None:
+    """Return an array that `write_array` wrote, or None when it is not there or damaged."""
+    try:
+        with safe_open(path, "np") as file:
+            values, checksum = file.get_tensor("values"), file.metadata()["checksum"]
+    except (OSError, SafetensorError, KeyError, TypeError):
+        return None
+    return values if len(values) == rows and checksum == str(zlib.crc32(values.tobytes())) else None
+
+
+def write_array(path: Path, values: np.ndarray) -> None:
+    """Write one array, whole or not at all."""
+    with atomic(path) as temporary:
+        save_file({"values": values}, temporary, metadata={"checksum": str(zlib.crc32(values.tobytes()))})

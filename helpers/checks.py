@@ -1,0 +1,84 @@
+"""Exercise checks that answer at once, kindly, and never stop a notebook."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html import escape
+
+import torch
+
+TOLERANCE = 1e-5  # float32 results of a few additions: far above rounding, far below a mistake
+
+MARKS = {"passed": "✔", "failed": "✘", "not attempted": "○"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one exercise: ``passed``, ``failed`` or ``not attempted``, and why."""
+
+    exercise: str
+    status: str
+    lines: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        title = f"{MARKS[self.status]} {self.status}{' yet' if self.status == 'not attempted' else ''}"
+        return "\n".join([f"{title}: exercise {self.exercise}", *(f"   {line}" for line in self.lines)])
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="background:none;color:inherit">{escape(repr(self))}</pre>'
+
+
+def exercise(name: str, answer: object, cases: Callable[[object], dict[str, object]]) -> Verdict:
+    """Check an answer.
+
+    Parameters
+    ----------
+    name : str
+        As in the heading, "2.1".
+    answer : object
+        The learner's function or value. ``...`` or a function that raises ``NotImplementedError``
+        means that nobody has tried yet.
+    cases : callable
+        From the answer to a dictionary: what is checked, in words → either a bool, or a pair
+        (got, expected), compared within `TOLERANCE`.
+
+    Returns
+    -------
+    Verdict
+    """
+    if answer is ...:
+        return Verdict(name, "not attempted")
+    try:
+        results = cases(answer)
+    except NotImplementedError:
+        return Verdict(name, "not attempted")
+    except Exception as error:  # whatever a learner's code raises is an answer, not a crash
+        return Verdict(name, "failed", [f"✘ your answer raised {type(error).__name__}: {error}"])
+    lines = []
+    for label, result in results.items():
+        problem = _problem(result)
+        lines.append(f"✘ {label}: {problem}" if problem else f"✔ {label}")
+    failed = any(line.startswith("✘") for line in lines)
+    return Verdict(name, "failed" if failed else "passed", lines)
+
+
+def _problem(result: object) -> str | None:
+    """Return what is wrong with one result, or None."""
+    if not isinstance(result, tuple):
+        return None if bool(result) else "this does not hold"
+    got, expected = result
+    if got is None:
+        return "got None: does your function return its result?"
+    try:
+        got, expected = (torch.as_tensor(value, dtype=torch.float64) for value in (got, expected))
+    except (TypeError, ValueError, RuntimeError):
+        return None if got == expected else f"got {got!r}, expected {expected!r}"
+    if got.shape != expected.shape:
+        return f"got the shape {list(got.shape)}, expected {list(expected.shape)}"
+    if not torch.allclose(got, expected, atol=TOLERANCE, rtol=TOLERANCE, equal_nan=False):
+        return f"got {_brief(got)}, expected {_brief(expected)}"
+    return None
+
+
+def _brief(values: torch.Tensor) -> str:
+    text = str([round(value, 4) for value in values.flatten().tolist()[:6]])
+    return text[:-1] + ", …]" if values.numel() > 6 else text

@@ -1,0 +1,260 @@
+"""Encoders: texts in, token states out. Computed once, kept on disk, pooled as often as you like."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from tqdm.auto import tqdm
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from helpers import cache, sources
+
+#: The one list of encoders: a name and where its files come from.
+REGISTRY: dict[str, sources.Package | sources.Hub | Path] = {
+    "minilm": sources.MINILM,
+    "bert-base": sources.Hub("google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"),
+    "gpt2": sources.Hub("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
+}
+# Weights as safetensors only: a pickle can run code when it is opened.
+HUB_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*",
+             "merges.txt", "special_tokens_map.json"]  # fmt: skip
+SHARD_TEXTS = 1024  # texts a shard: what a killed run can lose
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A frozen transformer with its tokenizer.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Hash of weights, configuration and tokenizer: two encoders with the same one give the same states.
+    dim : int
+        Size of a token state, ``d``.
+    max_length : int
+        Most tokens that the model has positions for.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    fingerprint: str
+
+    @property
+    def dim(self) -> int:
+        return self.model.config.hidden_size
+
+    @property
+    def max_length(self) -> int:
+        return self.model.config.max_position_embeddings
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the matrix products are computed in: bfloat16 where the processor has it."""
+        if self.model.device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+class TokenStates:
+    """The token states of some texts, ragged: real tokens only, float16, read from disk when needed.
+
+    Parameters
+    ----------
+    encoder, texts, max_length
+        What the states were made from: needed to make a text's states again if its copy on disk is damaged.
+    places : list of cache.Place
+        Where each text's states lie.
+    """
+
+    def __init__(self, encoder: Encoder, texts: list[str], max_length: int, places: list[cache.Place]):
+        self._encoder, self._texts, self._max_length, self._places = encoder, texts, max_length, places
+        lengths = [place.stop - place.start for place in places]
+        self.offsets = torch.tensor([0] + lengths).cumsum(0)  # [n + 1]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def dim(self) -> int:
+        return self._encoder.dim
+
+    @property
+    def lengths(self) -> torch.Tensor:
+        """Number of real tokens of each text, ``[n]``."""
+        return self.offsets.diff()
+
+    def __getitem__(self, row: int) -> torch.Tensor:
+        """Return one text's states, ``[T, d]`` (float16)."""
+        states = self._places[row].read()
+        if states is None:  # damaged on disk after it was opened: compute this text again
+            _compute(self._encoder, [self._texts[row]], self._max_length)
+            self._places[row] = _shelf(self._encoder, self._max_length).find()[_key(self._texts[row])]
+            states = self._places[row].read()
+            if states is None:
+                raise OSError(f"The cache folder {cache.root()} damages what is written to it: check the disk.")
+        return states
+
+    @property
+    def values(self) -> torch.Tensor:
+        """All token states one after another, ``[sum of lengths, d]`` (float16): `offsets` tells them apart."""
+        return torch.cat([self[row] for row in range(len(self))])
+
+    def padded(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the states ``[n, T, d]`` (float32) and mask ``[n, T]`` of some texts, padded on the right."""
+        ragged = [self[row] for row in rows]
+        longest = max(map(len, ragged))
+        states = torch.zeros(len(ragged), longest, self.dim)
+        mask = torch.zeros(len(ragged), longest, dtype=torch.bool)
+        for row, state in enumerate(ragged):
+            states[row, : len(state)] = state
+            mask[row, : len(state)] = True
+        return states, mask
+
+    def batches(self, token_budget: int = 16_384) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Yield (rows, states, mask), texts of like length together, at most `token_budget` places each."""
+        for rows in by_length(self.lengths.tolist(), token_budget):
+            yield rows, *self.padded(rows)
+
+
+def load(name: str, revision: str | None = None) -> Encoder:
+    """Load an encoder by its name in `REGISTRY`, a local folder, or a hub id with a revision.
+
+    Raises
+    ------
+    ValueError
+        Unknown name (the nearest is suggested), a hub id without a revision, a folder without
+        safetensors, or a damaged file.
+    ModuleNotFoundError, ConnectionError
+        The package is not installed, or the hub cannot be reached.
+    """
+    folder = _folder(name, revision)
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ValueError(
+            f"The folder of {name!r} holds no *.safetensors: the course opens no pickled weights, which can "
+            "run code. Save the model again with model.save_pretrained(folder)."
+        )
+    described = [path for path in (folder / "config.json", folder / "tokenizer.json") if path.exists()]
+    contents = [sources.sha256_of(path) for path in [*weights, *described]]
+    try:
+        model = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except SafetensorError as error:
+        raise ValueError(f"The weights of {name!r} are damaged ({error}): fetch or save them again.") from error
+    if tokenizer.pad_token is None:  # GPT-2: any token will do, since the mask hides it
+        tokenizer.pad_token = tokenizer.eos_token
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    fingerprint = hashlib.sha256("".join(contents).encode()).hexdigest()[:16]
+    return Encoder(name, model.eval().requires_grad_(False).to(device), tokenizer, fingerprint)
+
+
+def encode(encoder: Encoder, texts: list[str], max_length: int = 256) -> TokenStates:
+    """Return the last layer's token states of each text, from the cache where they are there.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    texts : list of str, length n
+    max_length : int
+        Longer texts keep their first tokens (special tokens counted).
+
+    Returns
+    -------
+    TokenStates
+        In the order of `texts`.
+
+    Raises
+    ------
+    ValueError
+        No text, an entry that is no text, or a `max_length` that the model has no positions for.
+    """
+    texts = list(texts)
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise ValueError("encode needs a list of one or more strings.")
+    if not 1 < max_length <= encoder.max_length:
+        raise ValueError(f"max_length is {max_length}: {encoder.name} takes 2 to {encoder.max_length}.")
+    shelf = _shelf(encoder, max_length)
+    found = shelf.find()
+    missing = sorted({text for text in texts if _key(text) not in found}, key=_key)
+    if missing:
+        _compute(encoder, missing, max_length)
+        found = shelf.find()
+    return TokenStates(encoder, texts, max_length, [found[_key(text)] for text in texts])
+
+
+def by_length(lengths: list[int], token_budget: int) -> list[list[int]]:
+    """Group rows of like length so that no padded batch is larger than the budget (longest first)."""
+    batches: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        # The first row of a batch is its longest, so the batch has len(batch) x that many places.
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= token_budget:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches
+
+
+def cache_info() -> dict[str, float]:
+    """Return the number of files and the size of the cache in megabytes."""
+    return cache.info()
+
+
+def clear_cache() -> None:
+    """Delete the cache. What is needed again will be computed again."""
+    cache.clear()
+
+
+def _folder(name: str, revision: str | None) -> Path:
+    source = REGISTRY.get(name)
+    if isinstance(source, sources.Package):
+        return sources.from_package(source)
+    if isinstance(source, sources.Hub):
+        return sources.from_hub(source, HUB_FILES)
+    if Path(name).is_dir():
+        return Path(name)
+    if "/" in str(name) and revision:
+        return sources.from_hub(sources.Hub(name, revision), HUB_FILES)
+    if "/" in str(name):
+        raise ValueError(
+            f"{name!r} is no folder here. For a hub id, pin it: encoders.load({name!r}, revision=<commit hash>)."
+        )
+    raise sources.unknown("encoder", name, list(REGISTRY))
+
+
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def _shelf(encoder: Encoder, max_length: int) -> cache.Shelf:
+    described = json.dumps([encoder.fingerprint, max_length, str(encoder.dtype)])
+    return cache.Shelf(f"{Path(encoder.name).name}-{max_length}-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
+
+
+@torch.inference_mode()
+def _compute(encoder: Encoder, texts: list[str], max_length: int) -> None:
+    shelf, model = _shelf(encoder, max_length), encoder.model
+    # The bar comes only when the work is long enough to wonder about.
+    bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
+    for start in range(0, len(texts), SHARD_TEXTS):
+        part = texts[start : start + SHARD_TEXTS]
+        tokens = encoder.tokenizer(part, truncation=True, max_length=max_length)["input_ids"]
+        states: list[torch.Tensor] = [torch.empty(0)] * len(part)
+        for rows in by_length(list(map(len, tokens)), token_budget=8192):
+            batch = encoder.tokenizer.pad(
+                {"input_ids": [tokens[row] for row in rows]}, padding_side="right", return_tensors="pt"
+            ).to(model.device)
+            with torch.autocast(model.device.type, encoder.dtype, enabled=encoder.dtype != torch.float32):
+                hidden = model(**batch).last_hidden_state  # [n, T, d]
+            hidden = hidden.to(torch.float16).cpu()
+            for row, state in zip(rows, hidden, strict=True):
+                states[row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only
+                if not states[row].isfinite().all():
+                    raise ValueError(f"{encoder.name} gives states too large for float16 on: {part[row][:60]!r}")
+            bar.update(len(rows))
+        shelf.add([_key(text) for text in part], states)
+    bar.close()

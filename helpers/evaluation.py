@@ -1,0 +1,162 @@
+"""From predictions to effects with intervals: SciPy and statsmodels do the statistics.
+
+Predictions are ``[s, n]``: one row a seed, one column a test text.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+CONFIDENCE = 0.95
+ALPHA = 1 - CONFIDENCE
+POWER = 0.80
+RESAMPLES = 4999
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The difference in accuracy of two methods on the same texts.
+
+    Attributes
+    ----------
+    effect : Interval
+        Accuracy of a minus accuracy of b, a share between -1 and 1.
+    p : float
+        Exact McNemar test of the two majority votes over the seeds, not corrected.
+    disagree : float
+        Share of texts on which just one of the two votes is right.
+    detectable : float
+        `smallest_detectable_difference` for that share and that number of texts.
+    """
+
+    effect: Interval
+    p: float
+    disagree: float
+    detectable: float
+
+
+def correctness(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return 1 where a prediction is right (above one half means positive), ``[s, n]``.
+
+    Raises
+    ------
+    ValueError
+        The shapes do not fit, or a probability is missing or outside 0 to 1.
+    """
+    labels, probabilities = np.asarray(labels), np.atleast_2d(np.asarray(probabilities, float))
+    if labels.ndim != 1 or probabilities.shape[-1] != len(labels):
+        raise ValueError(f"{len(labels)} labels do not fit predictions of shape {probabilities.shape}: give [s, n].")
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise ValueError("Probabilities must lie between 0 and 1, and none may be missing.")
+    return ((probabilities > 0.5) == labels).astype(float)
+
+
+def accuracy(labels: np.ndarray, probabilities: np.ndarray, seed: int = 0) -> Interval:
+    """Return the accuracy, mean over seeds, with a BCa bootstrap interval over the texts (Efron 1987)."""
+    return _bca_mean(correctness(labels, probabilities).mean(axis=0), seed)
+
+
+def compare(labels: np.ndarray, a: np.ndarray, b: np.ndarray, seed: int = 0) -> Comparison:
+    """Compare two methods on the same texts.
+
+    Parameters
+    ----------
+    labels : ndarray of {0, 1}, shape [n]
+    a, b : ndarray, shape [s, n]
+        Probabilities of *positive*, for the same odd number of seeds: then a vote is never a tie, and
+        neither side gains more from voting than the other.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Comparison
+        The interval is a *paired* bootstrap: each resampled text brings both methods' results along.
+    """
+    right_a, right_b = correctness(labels, a), correctness(labels, b)
+    if len(right_a) != len(right_b) or len(right_a) % 2 == 0:
+        raise ValueError(f"{len(right_a)} and {len(right_b)} seeds: give the same odd number of both.")
+    vote_a, vote_b = right_a.mean(axis=0) > 0.5, right_b.mean(axis=0) > 0.5
+    only_a, only_b = int((vote_a & ~vote_b).sum()), int((vote_b & ~vote_a).sum())
+    table = [[int((vote_a & vote_b).sum()), only_a], [only_b, int((~vote_a & ~vote_b).sum())]]
+    disagree = (only_a + only_b) / len(vote_a)
+    return Comparison(
+        effect=_bca_mean(right_a.mean(axis=0) - right_b.mean(axis=0), seed),
+        p=float(mcnemar(table, exact=True).pvalue),
+        disagree=disagree,
+        detectable=smallest_detectable_difference(disagree, len(vote_a)),
+    )
+
+
+def compare_all(labels: np.ndarray, predictions: dict[str, np.ndarray], reference: str) -> pd.DataFrame:
+    """Compare every method with one reference; the p values are corrected together (Holm 1979).
+
+    Returns
+    -------
+    DataFrame
+        Index method; columns accuracy, low, high (its interval), seed_sd (spread over seeds; missing
+        with one seed), difference, difference_low, difference_high, p_holm, detectable. The
+        reference's row has no difference.
+    """
+    if reference not in predictions:
+        raise ValueError(f"The reference {reference!r} is not among {', '.join(predictions)}.")
+    rows = {}
+    for method, probabilities in predictions.items():
+        own, right = accuracy(labels, probabilities), correctness(labels, probabilities)
+        spread = right.mean(axis=1).std(ddof=1) if len(right) > 1 else np.nan
+        rows[method] = {"accuracy": own.value, "low": own.low, "high": own.high, "seed_sd": spread}
+        if method != reference:
+            found = compare(labels, probabilities, predictions[reference])
+            rows[method] |= {
+                "difference": found.effect.value,
+                "difference_low": found.effect.low,
+                "difference_high": found.effect.high,
+                "p_holm": found.p,
+                "detectable": found.detectable,
+            }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    compared = table.index != reference
+    table.loc[compared, "p_holm"] = holm(table.loc[compared, "p_holm"])
+    return table.rename_axis("method")
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Return the p values corrected together by Holm's step-down method (statsmodels)."""
+    return multipletests(p, ALPHA, method="holm")[1]
+
+
+def smallest_detectable_difference(disagree: float, n: int) -> float:
+    """Return the smallest accuracy difference that n texts reveal with 80% power at the 5% level.
+
+    ``(z_0.975 + z_0.80) · √(p_d / N) = 2.80 · √(p_d / N)``, where p_d is the share of texts on which just
+    one of the two methods is right (Connor 1987, "Sample size for testing differences in proportions for
+    the paired-sample design").
+    """
+    return float((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * np.sqrt(disagree / n))
+
+
+def _bca_mean(values: np.ndarray, seed: int) -> Interval:
+    mean = float(values.mean())
+    if np.ptp(values) == 0:  # all texts alike: every resample gives the same mean, and BCa divides by zero
+        return Interval(mean, mean, mean)
+    found = stats.bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="BCa",
+        batch=500, rng=np.random.default_rng(seed),
+    ).confidence_interval  # fmt: skip
+    return Interval(mean, float(found.low), float(found.high))

@@ -1,0 +1,266 @@
+"""Poolings: token states ``[n, T, d]`` and a mask ``[n, T]`` in, one vector per text ``[n, d]`` out.
+
+One class each. For all of them: the mask is bool, True = real token; whatever stands in padded places,
+NaN included, never reaches a result; sums run in float32; the result has the dtype of the states; the
+caller's tensors are never changed; a row without a real token is a ``ValueError``.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from helpers.encoders import TokenStates
+from helpers.sources import unknown
+
+# n texts, T places, d dimensions of a state, h heads
+
+
+class Pooling(nn.Module):
+    """What all poolings share: the checks, float32 inside, the caller's dtype outside."""
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Pool.
+
+        Parameters
+        ----------
+        states : Tensor, shape [n, T, d]
+            Floating point.
+        mask : Tensor of bool, shape [n, T]
+            True = real token.
+
+        Returns
+        -------
+        Tensor, shape [n, d]
+            ``[n, k * d]`` for `Concat` of k poolings.
+
+        Raises
+        ------
+        ValueError
+            Shapes that do not fit, a mask that is not bool, or a row without a real token (named).
+        """
+        _check(states, mask)
+        real = mask.unsqueeze(-1)  # [n, T] -> [n, T, 1]
+        # where, not a product: 0 * NaN is NaN
+        clean = torch.where(real, states, 0).float()
+        return self.pool(clean, mask).to(states.dtype)
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Pool float32 states whose padded places hold zeros."""
+        raise NotImplementedError
+
+
+class First(Pooling):
+    """The first real token: [CLS] in BERT, the start of the text in GPT-2 (Devlin et al. 2019)."""
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        return _take(states, mask.int().argmax(dim=1))
+
+
+class Last(Pooling):
+    """The last real token: the only one that a causal model lets see the whole text (Radford et al. 2018)."""
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        return _take(states, mask.shape[1] - 1 - mask.int().flip(1).argmax(dim=1))
+
+
+class Mean(Pooling):
+    """The average of the real tokens (Reimers and Gurevych 2019)."""
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        return states.sum(dim=1) / _count(mask)
+
+
+class Max(Pooling):
+    """The largest value of each dimension over the real tokens (Collobert and Weston 2008)."""
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        # max, not amax: the gradient of each dimension goes to one token, also when two are equal.
+        return states.masked_fill(~mask.unsqueeze(-1), -math.inf).max(dim=1).values
+
+
+class MeanSqrtLen(Pooling):
+    """The sum of the real tokens over the square root of their number (Cer et al. 2018)."""
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        return states.sum(dim=1) / _count(mask).sqrt()
+
+
+class WeightedMean(Pooling):
+    """A mean with weights 1, 2, … over the real tokens: later tokens count more (Muennighoff 2022, SGPT)."""
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        weights = mask.cumsum(dim=1) * mask  # [n, T]: counts real tokens, so padding on the left adds nothing
+        return _weigh(states, weights / weights.sum(dim=1, keepdim=True))
+
+
+class WeightedSum(Pooling):
+    """A learned weight for each token, from its position and its content; the weights sum to 1.
+
+    ``weights = softmax(position_score + states @ query)`` over the real tokens. All parameters start at
+    zero, where it *is* the mean. Positions count real tokens, so padding on the left changes nothing.
+
+    Parameters
+    ----------
+    dim : int
+        ``d``.
+    positions : int
+        Most real tokens in a text.
+    """
+
+    def __init__(self, dim: int, positions: int = 512):
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(dim))
+        self.position_score = nn.Parameter(torch.zeros(positions))
+
+    def weights(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Return the weight of each token, ``[n, T]``; padded places have 0."""
+        place = (mask.cumsum(dim=1) - 1).clamp(min=0)  # [n, T]: 0 for the first real token
+        if mask.shape[1] > len(self.position_score) and place.max() >= len(self.position_score):
+            raise ValueError(
+                f"A text has {int(place.max()) + 1} tokens, but this WeightedSum has weights for "
+                f"{len(self.position_score)}: make it with positions={int(place.max()) + 1} or more."
+            )
+        return _softmax(states @ self.query + self.position_score[place], mask)
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        return _weigh(states, self.weights(states, mask))
+
+
+class Attention(Pooling):
+    """Multi-head attention pooling: h learned queries, each weighing the tokens for its share of the dimensions.
+
+    After the self-attentive sentence embedding of Lin et al. (2017), with keys and values left as they are.
+    The queries start at zero, where it is the mean.
+
+    Parameters
+    ----------
+    dim : int
+        ``d``, a multiple of `heads`.
+    heads : int
+        ``h``.
+    """
+
+    def __init__(self, dim: int, heads: int = 4):
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"dim is {dim}, which {heads} heads cannot share: choose a divisor of {dim}.")
+        self.queries = nn.Parameter(torch.zeros(heads, dim))
+
+    def weights(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Return the weight of each token for each head, ``[n, T, h]``; padded places have 0."""
+        return _softmax(states @ self.queries.T, mask.unsqueeze(-1))
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        split = states.unflatten(-1, (len(self.queries), -1))  # [n, T, d] -> [n, T, h, d/h]
+        pooled = (self.weights(states, mask).unsqueeze(-1) * split).sum(dim=1)  # [n, h, d/h]
+        return pooled.flatten(1)  # [n, h, d/h] -> [n, d]
+
+
+class GeneralizedMean(Pooling):
+    """From the mean (p = 1) to the max (p → ∞) by one number (GeM, Radenović et al. 2018).
+
+    A power mean needs values that are not negative, so each dimension is first shifted by its own
+    minimum over the text, and shifted back after: ``min + range · mean(((x − min) / range)^p)^(1/p)``.
+
+    Parameters
+    ----------
+    p : float
+        At least 1.
+    """
+
+    def __init__(self, p: float = 3.0):
+        super().__init__()
+        if not 1 <= p < math.inf:
+            raise ValueError(f"p is {p}: choose a finite number of at least 1 (1 is the mean).")
+        self.p = p
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        real = mask.unsqueeze(-1)
+        low = torch.where(real, states, math.inf).amin(dim=1, keepdim=True)  # [n, 1, d]
+        high = torch.where(real, states, -math.inf).amax(dim=1, keepdim=True)
+        spread = (high - low).clamp(min=torch.finfo(states.dtype).tiny)  # one token, or all equal: no division by 0
+        ratio = torch.where(real, (states - low) / spread, 0)  # in [0, 1]
+        # The largest ratio is 1, so the mean is at least 1/T, unless all are equal: then it is 0, and 0 is right.
+        mean = (ratio**self.p).sum(dim=1) / _count(mask)
+        return low.squeeze(1) + spread.squeeze(1) * mean.clamp(min=torch.finfo(mean.dtype).tiny) ** (1 / self.p)
+
+
+class Concat(Pooling):
+    """Several poolings side by side (ULMFiT, Howard and Ruder 2018)."""
+
+    def __init__(self, *poolings: Pooling):
+        super().__init__()
+        self.poolings = nn.ModuleList(poolings)
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        return torch.cat([pooling.pool(states, mask) for pooling in self.poolings], dim=-1)  # k x [n, d] -> [n, k d]
+
+
+NAMES = ("first", "last", "mean", "max", "mean_sqrt_len", "weighted_mean", "weighted_sum", "attention",
+         "generalized_mean", "concat")  # fmt: skip
+
+
+def make(name: str, dim: int) -> Pooling:
+    """Make a pooling by its name, for states of `dim` dimensions.
+
+    Raises
+    ------
+    ValueError
+        Unknown name (the nearest is suggested).
+    """
+    makers = {
+        "first": First,
+        "last": Last,
+        "mean": Mean,
+        "max": Max,
+        "mean_sqrt_len": MeanSqrtLen,
+        "weighted_mean": WeightedMean,
+        "weighted_sum": lambda: WeightedSum(dim),
+        "attention": lambda: Attention(dim),
+        "generalized_mean": GeneralizedMean,
+        "concat": lambda: Concat(Mean(), Max()),
+    }
+    if name not in makers:
+        raise unknown("pooling", name, list(NAMES))
+    return makers[name]()
+
+
+@torch.no_grad()
+def pool_all(pooling: Pooling, states: TokenStates) -> Tensor:
+    """Pool every text of `states`, batch by batch: ``[n, d]`` (float32), in the order of the texts."""
+    pooled = {}
+    for rows, padded, mask in states.batches():
+        pooled.update(zip(rows, pooling(padded, mask), strict=True))
+    return torch.stack([pooled[row] for row in range(len(states))])
+
+
+@torch.compiler.disable  # it looks at values, which a compiled graph cannot
+def _check(states: Tensor, mask: Tensor) -> None:
+    if states.ndim != 3 or mask.shape != states.shape[:2]:
+        raise ValueError(
+            f"states have shape {list(states.shape)} and the mask {list(mask.shape)}: they must be [n, T, d] and [n, T]."
+        )
+    if not states.is_floating_point():
+        raise ValueError(f"states are {states.dtype}: they must be floating point.")
+    if mask.dtype != torch.bool:
+        raise ValueError(f"The mask is {mask.dtype}: it must be bool (write attention_mask.bool()).")
+    empty = (~mask.any(dim=1)).nonzero()
+    if len(empty):
+        raise ValueError(f"Row {int(empty[0])} of the mask has no real token: there is nothing to pool.")
+
+
+def _count(mask: Tensor) -> Tensor:
+    return mask.sum(dim=1, keepdim=True, dtype=torch.float32)  # [n, 1]
+
+
+def _take(states: Tensor, place: Tensor) -> Tensor:
+    return states[torch.arange(len(states), device=states.device), place]  # [n, T, d], [n] -> [n, d]
+
+
+def _softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    return scores.masked_fill(~mask, -math.inf).softmax(dim=1)
+
+
+def _weigh(states: Tensor, weights: Tensor) -> Tensor:
+    return (weights.unsqueeze(1) @ states).squeeze(1)  # [n, 1, T] @ [n, T, d] -> [n, d]

