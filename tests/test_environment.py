@@ -1,0 +1,86 @@
+"""pyproject.toml, constraints.txt, environment.yml, README.md and the Makefile describe one environment."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from tools.check_python import NEEDED, complaint
+from tools.project import ROOT
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+PROJECT = tomllib.loads(text("pyproject.toml"))["project"]
+REQUIREMENTS = [
+    Requirement(line)
+    for group in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for line in group
+]
+PINS = {
+    canonicalize_name(pin.name): pin
+    for pin in (Requirement(line) for line in text("constraints.txt").splitlines() if not line.startswith("#"))
+}
+
+
+def test_every_constraint_is_one_exact_version_of_the_usual_index():
+    for pin in PINS.values():
+        (specifier,) = pin.specifier
+        assert specifier.operator == "==" and "+" not in specifier.version and "*" not in specifier.version, pin
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
+def test_every_requirement_is_pinned_to_a_version_that_it_allows(requirement):
+    (pin,) = PINS[canonicalize_name(requirement.name)].specifier
+    assert requirement.specifier.contains(pin.version)
+
+
+def test_conda_installs_the_same():
+    environment = yaml.safe_load(text("environment.yml"))
+    assert environment["name"] == PROJECT["name"]
+    (python,) = [line for line in environment["dependencies"] if str(line).startswith("python=")]
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.removeprefix("python="))
+    (pip,) = [line["pip"] for line in environment["dependencies"] if isinstance(line, dict)]
+    assert pip == ["-c constraints.txt", "-e .[dev,book]"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "Makefile"])
+def test_pip_installs_the_same_by_hand_and_by_make(name):
+    commands = re.findall(r"pip install (-c constraints\.txt -e .*)", text(name))
+    assert commands and set(commands) == {'-c constraints.txt -e ".[dev,book]"'}
+
+
+def test_the_needed_python_is_said_once_and_the_same():
+    assert PROJECT["requires-python"] == ">={}.{}".format(*NEEDED)
+    assert f"Python {NEEDED[0]}.{NEEDED[1]}" in text("README.md")
+
+
+def test_an_older_python_is_refused_in_one_sentence():
+    assert complaint((3, 11, 0), "python3") is None
+    sentence = complaint((3, 10, 13), "python3")
+    assert "needs Python 3.11 or newer, but python3 is Python 3.10.13" in sentence
+    assert "\n" not in sentence
+
+
+def test_make_stops_at_an_older_python_before_it_installs(tmp_path):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text(text(name), encoding="utf-8")
+    older = tmp_path / "older-python"
+    older.write_text("#!/bin/sh\necho 'The course needs Python 3.11' >&2\nexit 1\n")
+    older.chmod(0o755)
+    run = subprocess.run(["make", f"PYTHON={older}", "test"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode != 0 and "The course needs Python 3.11" in run.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_continuous_integration_runs_the_test_command_of_the_readme():
+    assert "make test" in text("README.md")
+    assert text(".ci/run").strip().splitlines()[-1] == "make test"
+    assert ".ci/run" in text(".github/workflows/test.yml")

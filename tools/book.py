@@ -1,0 +1,46 @@
+"""Build the book from the executed notebooks: python -m tools.book."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+from sphinx.cmd.build import build_main
+
+from tools.project import NOTEBOOKS, ROOT
+
+
+def with_alt_texts(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Tell MyST-NB each figure's alt text, which a notebook keeps in the output and MyST-NB reads from the cell."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            alt = output.get("metadata", {}).get("image/png", {}).get("alt")
+            if alt:
+                cell.metadata["mystnb"] = {"image": {"alt": alt}}
+    return notebook
+
+
+def build(chapters: list[Path], book: Path) -> Path:
+    """Copy executed chapters into a book's folder and build it; return its first page.
+
+    Raises
+    ------
+    RuntimeError
+        Sphinx warned of something: a warning is a fault on a page.
+    """
+    shutil.rmtree(book / "chapters", ignore_errors=True)
+    (book / "chapters").mkdir()
+    for path in chapters:
+        nbformat.write(with_alt_texts(nbformat.read(path, 4)), book / "chapters" / path.name)
+    html = book / "_build" / "html"
+    if build_main(["-b", "html", "-q", "-W", "--keep-going", str(book), str(html)]):
+        raise RuntimeError("The book was not built: each line above names a page and what is wrong with it.")
+    return html / "index.html"
+
+
+if __name__ == "__main__":
+    try:
+        page = build(sorted(NOTEBOOKS.glob("*.ipynb")), ROOT / "book")
+    except RuntimeError as error:
+        sys.exit(str(error))
+    print(f"The book is at {page.relative_to(ROOT)}")
