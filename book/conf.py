@@ -21,6 +21,7 @@ myst_heading_anchors = 3
 html_theme = "sphinx_book_theme"
 html_theme_options = {
     "show_toc_level": 2,
+    "navbar_persistent": [],  # the search field stands in the side bar already
     "use_download_button": False,
     "use_fullscreen_button": False,
 }
