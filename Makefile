@@ -21,7 +21,6 @@ INSTALLED := .venv/.installed
 .PHONY: course test lab book clean
 
 course: $(INSTALLED)
-	$(RUN) tools.notebooks build
 	$(RUN) tools.notebooks execute
 	$(RUN) tools.book
 

@@ -1,12 +1,12 @@
 """Give an answer to an exercise and hear the verdict of its check."""
 
 import ast
-import os
 import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from nbformat import NotebookNode
 
 from tools.editions import Exercise, course_edition, tags
@@ -38,14 +38,7 @@ def wrong_answers(path: Path) -> dict[str, list[str]]:
 @contextmanager
 def inside(folder: Path, scale: str) -> Iterator[None]:
     """Stand where a notebook stands: in its folder, at a scale."""
-    place, before = os.getcwd(), os.environ.get("COURSE_SCALE")
-    os.chdir(folder)
-    os.environ["COURSE_SCALE"] = scale
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("COURSE_SCALE", scale)
         yield
-    finally:
-        os.chdir(place)
-        if before is None:
-            del os.environ["COURSE_SCALE"]
-        else:
-            os.environ["COURSE_SCALE"] = before

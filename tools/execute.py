@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
-import torch
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from helpers import cache
+from helpers import cache, course
 from tools.seal import clean, faults, seal
 
 
@@ -95,17 +94,14 @@ def hardware() -> str:
     information = Path("/proc/cpuinfo")
     text = information.read_text() if information.exists() else ""
     model = re.search(r"model name\s*:\s*(.+)", text)
-    parts = [model[1] if model else platform.processor() or platform.machine(), f"{os.cpu_count()} cores"]
-    if torch.cuda.is_available():
-        parts.append(torch.cuda.get_device_name())
-    return ", ".join(parts)
+    return f"{model[1] if model else platform.processor() or platform.machine()}, {course.hardware()}"
 
 
 def record(timings: list[Timing], table: Path) -> None:
     """Put timings into the table, one row for each chapter, scale, cache and hardware."""
     rows = {timing.key: timing for timing in [*read_timings(table), *timings]}
     with cache.atomic(table) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field for field in Timing.__dataclass_fields__], lineterminator="\n")
+        writer = csv.DictWriter(file, list(Timing.__dataclass_fields__), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(rows[key]) for key in sorted(rows))
 
