@@ -132,7 +132,8 @@ def install_missing() -> list[str]:
             [sys.executable, "-m", "pip", "install", "--quiet", *missing, *held], capture_output=True, text=True
         )
         if done.returncode:
-            raise RuntimeError(f"pip could not install {', '.join(missing)}: {done.stderr.strip().splitlines()[-1]}")
+            said = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
+            raise RuntimeError(f"pip could not install {', '.join(missing)}: {said}")
     return missing
 
 
