@@ -54,7 +54,7 @@ def test_the_notebook_came_from_its_source(name):
 @each_chapter
 def test_a_changed_source_and_a_changed_output_are_noticed(name):
     edited = source(name)
-    edited.cells[-1].source += " "
+    edited.cells[-1].source += "\n\nOne more sentence."
     assert "the outputs came from other inputs" in drift(name, edited, committed(name))
     notebook = committed(name)
     next(cell for cell in notebook.cells if cell.get("outputs")).outputs.pop()

@@ -46,6 +46,8 @@ def run(notebook: NotebookNode, folder: Path, scale: str) -> None:
         kernel_name="python3",
         timeout=None,
         resources={"metadata": {"path": str(folder)}},
+        # The kernel would warn that it talks over TCP: it does so to this process alone.
+        extra_arguments=["--log-level=ERROR"],
         record_timing=False,
         store_widget_state=False,
     )
