@@ -49,7 +49,7 @@ def run(notebook: NotebookNode, folder: Path, scale: str) -> None:
         # The kernel would warn that it talks over TCP: it does so to this process alone.
         extra_arguments=["--log-level=ERROR"],
         record_timing=False,
-        store_widget_state=False,
+        store_widget_state=True,  # nbclient needs it for output widgets; `clean` takes it out again
     )
     client.execute(env={**os.environ, "COURSE_SCALE": scale})
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
