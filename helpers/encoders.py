@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
+from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -107,12 +108,8 @@ class TokenStates:
     def padded(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the states ``[n, T, d]`` (float32) and mask ``[n, T]`` of some texts, padded on the right."""
         ragged = [self[row] for row in rows]
-        longest = max(map(len, ragged))
-        states = torch.zeros(len(ragged), longest, self.dim)
-        mask = torch.zeros(len(ragged), longest, dtype=torch.bool)
-        for row, state in enumerate(ragged):
-            states[row, : len(state)] = state
-            mask[row, : len(state)] = True
+        states = pad_sequence(ragged, batch_first=True).float()  # n x [T_i, d] -> [n, T, d]
+        mask = torch.arange(states.shape[1]) < self.lengths[rows].unsqueeze(1)  # [n, T]
         return states, mask
 
     def batches(self, token_budget: int = 16_384) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor, nn
 
 from helpers.encoders import TokenStates
@@ -19,6 +23,8 @@ WEIGHT_DECAY = 1e-2
 BATCH = 64  # texts
 MAX_EPOCHS = 40
 PATIENCE = 4  # epochs without a lower validation loss
+
+TFIDF_C = (1.0, 10.0, 100.0)  # candidates for the baseline's inverse regularization
 
 
 class Probe(nn.Module):
@@ -106,6 +112,25 @@ def fit_probe(
             break
     probe.load_state_dict(best)
     return probe.eval()
+
+
+def fit_tfidf(
+    texts: list[str], labels: np.ndarray, validation_texts: list[str], validation_labels: np.ndarray
+) -> Pipeline:
+    """Train the baseline that every table needs: TF-IDF of words and word pairs, logistic regression.
+
+    The strength of the regularization is the one of a few with the lowest validation loss.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        With ``predict_proba``.
+    """
+    vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    train, validation = vectors.fit_transform(texts), vectors.transform(validation_texts)
+    candidates = [LogisticRegression(C=c, max_iter=1000).fit(train, labels) for c in TFIDF_C]
+    losses = [log_loss(validation_labels, model.predict_proba(validation)) for model in candidates]
+    return make_pipeline(vectors, candidates[int(np.argmin(losses))])
 
 
 def _batches(rows: np.ndarray, lengths: Tensor, generator: torch.Generator) -> Iterator[np.ndarray]:

@@ -1,7 +1,7 @@
 """Poolings: token states ``[n, T, d]`` and a mask ``[n, T]`` in, one vector per text ``[n, d]`` out.
 
 One class each. For all of them: the mask is bool, True = real token; whatever stands in padded places,
-NaN included, never reaches a result; sums run in float32; the result has the dtype of the states; the
+NaN included, never reaches a result; sums run in float32 (float64 stays); the result has the dtype of the states; the
 caller's tensors are never changed; a row without a real token is a ``ValueError``.
 """
 
@@ -42,11 +42,12 @@ class Pooling(nn.Module):
         _check(states, mask)
         real = mask.unsqueeze(-1)  # [n, T] -> [n, T, 1]
         # where, not a product: 0 * NaN is NaN
-        clean = torch.where(real, states, 0).float()
-        return self.pool(clean, mask).to(states.dtype)
+        clean = torch.where(real, states, 0).to(torch.promote_types(states.dtype, torch.float32))
+        with torch.autocast(states.device.type, enabled=False):  # it would round the sums to bfloat16
+            return self.pool(clean, mask).to(states.dtype)
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Pool float32 states whose padded places hold zeros."""
+        """Pool float32 (or float64) states whose padded places hold zeros."""
         raise NotImplementedError
 
 
@@ -68,7 +69,7 @@ class Mean(Pooling):
     """The average of the real tokens (Reimers and Gurevych 2019)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return states.sum(dim=1) / _count(mask)
+        return states.sum(dim=1) / _count(states, mask)
 
 
 class Max(Pooling):
@@ -83,14 +84,15 @@ class MeanSqrtLen(Pooling):
     """The sum of the real tokens over the square root of their number (Cer et al. 2018)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return states.sum(dim=1) / _count(mask).sqrt()
+        return states.sum(dim=1) / _count(states, mask).sqrt()
 
 
 class WeightedMean(Pooling):
     """A mean with weights 1, 2, … over the real tokens: later tokens count more (Muennighoff 2022, SGPT)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        weights = mask.cumsum(dim=1) * mask  # [n, T]: counts real tokens, so padding on the left adds nothing
+        # [n, T]: counts real tokens, so padding on the left adds nothing
+        weights = (mask.cumsum(dim=1) * mask).to(states.dtype)
         return _weigh(states, weights / weights.sum(dim=1, keepdim=True))
 
 
@@ -121,7 +123,8 @@ class WeightedSum(Pooling):
                 f"A text has {int(place.max()) + 1} tokens, but this WeightedSum has weights for "
                 f"{len(self.position_score)}: make it with positions={int(place.max()) + 1} or more."
             )
-        return _softmax(states @ self.query + self.position_score[place], mask)
+        query, position_score = self.query.to(states.dtype), self.position_score.to(states.dtype)
+        return _softmax(states @ query + position_score[place], mask)
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         return _weigh(states, self.weights(states, mask))
@@ -149,7 +152,7 @@ class Attention(Pooling):
 
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the weight of each token for each head, ``[n, T, h]``; padded places have 0."""
-        return _softmax(states @ self.queries.T, mask.unsqueeze(-1))
+        return _softmax(states @ self.queries.T.to(states.dtype), mask.unsqueeze(-1))
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         split = states.unflatten(-1, (len(self.queries), -1))  # [n, T, d] -> [n, T, h, d/h]
@@ -182,7 +185,7 @@ class GeneralizedMean(Pooling):
         spread = (high - low).clamp(min=torch.finfo(states.dtype).tiny)  # one token, or all equal: no division by 0
         ratio = torch.where(real, (states - low) / spread, 0)  # in [0, 1]
         # The largest ratio is 1, so the mean is at least 1/T, unless all are equal: then it is 0, and 0 is right.
-        mean = (ratio**self.p).sum(dim=1) / _count(mask)
+        mean = (ratio**self.p).sum(dim=1) / _count(states, mask)
         return low.squeeze(1) + spread.squeeze(1) * mean.clamp(min=torch.finfo(mean.dtype).tiny) ** (1 / self.p)
 
 
@@ -239,7 +242,8 @@ def pool_all(pooling: Pooling, states: TokenStates) -> Tensor:
 def _check(states: Tensor, mask: Tensor) -> None:
     if states.ndim != 3 or mask.shape != states.shape[:2]:
         raise ValueError(
-            f"states have shape {list(states.shape)} and the mask {list(mask.shape)}: they must be [n, T, d] and [n, T]."
+            f"states have shape {list(states.shape)} and the mask {list(mask.shape)}: "
+            "they must be [n, T, d] and [n, T]."
         )
     if not states.is_floating_point():
         raise ValueError(f"states are {states.dtype}: they must be floating point.")
@@ -250,8 +254,8 @@ def _check(states: Tensor, mask: Tensor) -> None:
         raise ValueError(f"Row {int(empty[0])} of the mask has no real token: there is nothing to pool.")
 
 
-def _count(mask: Tensor) -> Tensor:
-    return mask.sum(dim=1, keepdim=True, dtype=torch.float32)  # [n, 1]
+def _count(states: Tensor, mask: Tensor) -> Tensor:
+    return mask.sum(dim=1, keepdim=True, dtype=states.dtype)  # [n, 1]
 
 
 def _take(states: Tensor, place: Tensor) -> Tensor:

@@ -1,0 +1,822 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 2 · Poolings from scratch
+#
+# A transformer reads a text and gives back one vector for every token. A classifier wants one vector for the whole text. The step between them is called *pooling*. It takes one line of code, and that line is wrong surprisingly often.
+#
+# **You will be able to**
+#
+# - write each common pooling yourself, first as a loop, then as one line, then as a class;
+# - find and repair six bugs that real projects have shipped;
+# - say what each pooling can and cannot express, where its gradient goes, and what it costs;
+# - compare ten poolings on real film reviews, with intervals and honest baselines.
+#
+# **You need to know** what a tensor and a classifier are. Chapter 1 introduces the reviews.
+#
+# | scale | what runs here | minutes on 2 CPU cores |
+# |---|---|---|
+# | `smoke` | 64 reviews, to see that it works | under one |
+# | `laptop` | 3,000 reviews through MiniLM | about four at the first run, then about one |
+# | `full` | BERT-base and the hub's IMDB | needs a GPU |
+
+# %% tags=["setup"]
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # on Colab this notebook is alone: fetch the course, once
+    subprocess.run("test -d /content/course || git clone -q --depth 1 --branch RELEASE_TAG REPOSITORY_URL /content/course", shell=True, check=True)
+    sys.path.insert(0, "/content/course")
+
+from helpers import course
+
+session = course.start()
+
+# %% tags=["imports"]
+import time
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel
+
+from helpers import checks, data, encoders, evaluation, figures, heads, pooling, widgets
+
+figures.theme()
+NAN = float("nan")
+
+# %% [markdown]
+# ## 1. One vector per token, and a mask
+#
+# Let us use numbers small enough to check by eye. Two texts, at most four tokens each, and every token state has two dimensions. The first text has three real tokens and the second has two. A tensor must be a full box, so the missing places are filled with *padding*.
+
+# %% tags=["nbval-check-output"]
+states = torch.tensor([
+    [[1.0, -1.0], [3.0, -3.0], [2.0, -5.0], [0.0, 0.0]],
+    [[5.0, -2.0], [7.0, -4.0], [0.0, 0.0], [0.0, 0.0]],
+])
+states.shape  # [n, T, d]: n texts, T places, d dimensions
+
+# %% [markdown]
+# Nothing in `states` says which places are real: a token state may well be zero. A second tensor must say it. We call it the *mask*, and `True` always means *real token*.
+
+# %% tags=["nbval-check-output"]
+mask = torch.tensor([[True, True, True, False], [True, True, False, False]])
+mask.sum(dim=1)  # [n, T] -> [n]: the number of real tokens
+
+# %% [markdown]
+# ## 2. Mean pooling
+#
+# The mean is the most used pooling of all. Written as a loop, it says exactly what we want: visit the real tokens, add them up, divide by how many there were.
+
+# %% tags=["nbval-check-output"]
+def mean_by_loop(states, mask):
+    rows = []
+    for text, real in zip(states, mask, strict=True):
+        tokens = [token for token, is_real in zip(text, real, strict=True) if is_real]
+        rows.append(sum(tokens) / len(tokens))
+    return torch.stack(rows)  # n x [d] -> [n, d]
+
+
+mean_by_loop(states, mask)
+
+# %% [markdown]
+# Loops are slow in Python. PyTorch has `.mean(dim=1)`, which looks like the same thing in one call.
+
+# %% [markdown] tags=["predict"]
+# What will `states.mean(dim=1)` give for the second text: `[6, -3]`, as above, or something else? Decide before you run the next cell.
+
+# %% tags=["nbval-check-output"]
+states.mean(dim=1)
+
+# %% [markdown]
+# The second text came out at half its size. `mean` divided by four places, though only two are real: the two rows of padding were counted as tokens.
+#
+# ### Bug 1 · Padding inside the mean
+#
+# A number that is wrong by a constant could be harmless. This one is worse, because it depends on *the other texts in the batch*: the longest of them decides how much padding the rest get. We can say what should hold as a property, and test it: **more padding must change nothing**.
+
+# %% tags=["imports"]
+def pad(states, mask, left=0, right=0, value=0.0):
+    """Add padded places on either side: [n, T, d] -> [n, left + T + right, d]."""
+    more_states = nn.functional.pad(states, (0, 0, left, right), value=value)
+    return more_states, nn.functional.pad(mask, (left, right), value=False)
+
+
+def moved_by_padding(pool, states, mask, **padding):
+    """Return the largest change in any pooled number when padding is added."""
+    return (pool(*pad(states, mask, **padding)) - pool(states, mask)).abs().max().item()
+
+
+# %% tags=["nbval-check-output"]
+def broken_mean(states, mask):
+    return states.mean(dim=1)
+
+
+moved_by_padding(broken_mean, states, mask, right=4), moved_by_padding(mean_by_loop, states, mask, right=4)
+
+# %% [markdown]
+# The loop does not move. The shortcut does. In 2024 a user of the `transformers` library noticed just this: vectors pooled by hand changed with the batch size, while those of `sentence-transformers` did not ([sentence-transformers, issue 2569](https://github.com/huggingface/sentence-transformers/issues/2569)).
+#
+# Padding need not be zero, either. A model writes *something* at every place, and a broken one may even write NaN ("not a number"). That is our second property: **whatever stands in a padded place must not reach the result.**
+
+# %% [markdown]
+# ### Exercise 2.1 · Repair the mean 🟢 easy, 5 minutes
+#
+# Write `masked_mean` without a loop. It must give what `mean_by_loop` gives, on any padding, even when the padding holds NaN.
+
+# %% tags=["exercise", "ex-2.1"]
+def masked_mean(states, mask):
+    """[n, T, d], [n, T] -> [n, d]"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-2.1"]
+# `mask.unsqueeze(-1)` has shape `[n, T, 1]` and so fits beside the states. Multiplying by it is not enough, because `0 * NaN` is NaN: look up `torch.where` or `Tensor.masked_fill`. Then divide by `mask.sum(dim=1, keepdim=True)`.
+
+# %% tags=["check", "ex-2.1"]
+example = torch.tensor([[[1.0, -1.0], [3.0, -3.0], [9.0, 9.0]], [[5.0, -2.0], [0.0, 0.0], [0.0, 0.0]]])
+real = torch.tensor([[True, True, False], [True, False, False]])
+checks.exercise("2.1", masked_mean, lambda f: {
+    "a mean computed by hand": (f(example, real), [[2.0, -2.0], [5.0, -2.0]]),
+    "padding on the right changes nothing": (moved_by_padding(f, example, real, right=3), 0.0),
+    "padding on the left changes nothing": (moved_by_padding(f, example, real, left=3), 0.0),
+    "NaN in the padding stays there": (f(*pad(example, real, right=1, value=NAN)), [[2.0, -2.0], [5.0, -2.0]]),
+})
+
+
+# %% tags=["solution", "ex-2.1"]
+def masked_mean(states, mask):
+    """[n, T, d], [n, T] -> [n, d]"""
+    clean = states.masked_fill(~mask.unsqueeze(-1), 0)  # [n, T] -> [n, T, 1], beside [n, T, d]
+    return clean.sum(dim=1) / mask.sum(dim=1, keepdim=True)
+
+
+# %% [markdown]
+# ### From a line to a class
+#
+# From here on a pooling is a `nn.Module`: it can hold weights, move to a GPU, and be swapped for another. The course's own `Mean` does what you just wrote. Two lines are new: it refuses a text without a single token, for which no mean exists, and it adds in float32 whatever the states' own precision is, since the sum of many half-precision numbers loses digits.
+
+# %% tags=["nbval-check-output"]
+class Mean(nn.Module):
+    def forward(self, states, mask):
+        if not mask.any(dim=1).all():                                      # new: nothing to average
+            raise ValueError("A row of the mask has no real token.")
+        clean = states.masked_fill(~mask.unsqueeze(-1), 0).float()         # new: add in float32
+        return (clean.sum(dim=1) / mask.sum(dim=1, keepdim=True)).to(states.dtype)
+
+
+Mean()(states, mask)
+
+# %% [markdown]
+# ## 3. Max pooling
+#
+# Max pooling keeps, in each dimension, the largest value that any token has. It answers "did anything in this text switch this feature on?" and forgets how often. One call does it: `states.max(dim=1).values`.
+
+# %% [markdown] tags=["predict"]
+# Look at the second dimension of our toy states: all real values are negative. What will the shortcut give there, and what should it give?
+
+# %% tags=["nbval-check-output"]
+def broken_max(states, mask):
+    return states.masked_fill(~mask.unsqueeze(-1), 0).max(dim=1).values
+
+
+broken_max(states, mask)
+
+# %% [markdown]
+# ### Bug 2 · Zeros inside the max
+#
+# We even used the mask, and it is still wrong. Zero is neutral for a sum, so zeroing the padding repaired the mean. For a maximum zero is a *competitor*: it beat every negative value. The right answers are −1 and −2, and no token of either text holds the 0 that we got.
+#
+# This is InferSent's bug, one of the best-known sentence encoders of its time: padded zeros took part in its max pooling ([InferSent, issue 51](https://github.com/facebookresearch/InferSent/issues/51)). Section 7 returns to it, because the story has a twist.
+
+# %% [markdown]
+# ### Exercise 2.2 · Repair the max 🟢 easy, 5 minutes
+#
+# Which value can never win a maximum?
+
+# %% tags=["exercise", "ex-2.2"]
+def masked_max(states, mask):
+    """[n, T, d], [n, T] -> [n, d]"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-2.2"]
+# `float("-inf")` is smaller than every number. `Tensor.masked_fill` puts it in place.
+
+# %% tags=["check", "ex-2.2"]
+example = torch.tensor([[[-1.0, -9e4], [-3.0, -8e4], [0.0, 0.0]], [[-2.0, 4.0], [0.0, 0.0], [0.0, 0.0]]])
+real = torch.tensor([[True, True, False], [True, False, False]])
+checks.exercise("2.2", masked_max, lambda f: {
+    "a maximum found by hand, all values negative": (f(example, real), [[-1.0, -8e4], [-2.0, 4.0]]),
+    "padding on the right changes nothing": (moved_by_padding(f, example, real, right=3), 0.0),
+    "padding on the left changes nothing": (moved_by_padding(f, example, real, left=3), 0.0),
+    "NaN in the padding stays there": (f(*pad(example, real, right=1, value=NAN)), [[-1.0, -8e4], [-2.0, 4.0]]),
+})
+
+
+# %% tags=["solution", "ex-2.2"]
+def masked_max(states, mask):
+    """[n, T, d], [n, T] -> [n, d]"""
+    return states.masked_fill(~mask.unsqueeze(-1), float("-inf")).max(dim=1).values
+
+
+# %% [markdown]
+# ## 4. One token for all: first and last
+#
+# Some poolings pick a single token. BERT puts a special token, [CLS], in front of each text for this very purpose. GPT-2 reads from left to right, so only its *last* token has seen the whole text. Picking looks trivial: index 0, or index −1.
+
+# %% tags=["nbval-check-output"]
+def broken_last(states, mask):
+    return states[:, -1]  # [n, T, d] -> [n, d]
+
+
+broken_last(states, mask)
+
+# %% [markdown]
+# ### Bug 3 · The last token is padding
+#
+# Both texts are shorter than the box, so index −1 read padding, twice. With padding on the left, index 0 does the same to *first*. Nothing fails. The vectors have the right shape, and every text gets nearly the same one.
+#
+# This bug has many homes. `sentence-transformers` returned padding for [CLS] under left padding until May 2026 ([issue 3208](https://github.com/huggingface/sentence-transformers/issues/3208)). A classification head in `transformers` took the wrong token under left padding, silently, until June 2026 ([pull request 46782](https://github.com/huggingface/transformers/pull/46782)). A well-loved textbook was asked about it too ([LLMs-from-scratch, issue 990](https://github.com/rasbt/LLMs-from-scratch/issues/990)).
+#
+# A popular repair counts the real tokens and takes index `count - 1`. Try it in your head on a text that is padded on the *left*.
+
+# %% [markdown]
+# ### Exercise 2.3 · The last real token, wherever the padding is 🟡 medium, 10 minutes
+#
+# Return the state of the last real token of each text. It must work with padding on the right, on the left, and on both sides.
+
+# %% tags=["exercise", "ex-2.3"]
+def last_token(states, mask):
+    """[n, T, d], [n, T] -> [n, d]"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-2.3"]
+# `mask.int().argmax(dim=1)` finds the *first* real token. Turn the mask around with `Tensor.flip(1)` to find the last, and turn its place back. To read one place per row: `states[torch.arange(len(states)), place]`.
+
+# %% tags=["check", "ex-2.3"]
+example = torch.tensor([[[1.0], [2.0], [3.0], [9.0]], [[4.0], [5.0], [8.0], [9.0]]])
+real = torch.tensor([[True, True, True, False], [True, True, False, False]])
+checks.exercise("2.3", last_token, lambda f: {
+    "padding on the right": (f(example, real), [[3.0], [5.0]]),
+    "padding on the left": (f(example.flip(1), real.flip(1)), [[1.0], [4.0]]),
+    "padding on both sides": (f(*pad(example, real, left=2, right=1, value=NAN)), [[3.0], [5.0]]),
+    "no padding at all": (f(example, torch.ones_like(real)), [[9.0], [9.0]]),
+})
+
+
+# %% tags=["solution", "ex-2.3"]
+def last_token(states, mask):
+    """[n, T, d], [n, T] -> [n, d]"""
+    from_the_end = mask.int().flip(1).argmax(dim=1)  # [n]: 0 where the last place is real
+    place = mask.shape[1] - 1 - from_the_end
+    return states[torch.arange(len(states)), place]  # [n, T, d], [n] -> [n, d]
+
+
+# %% [markdown]
+# ## 5. Let the data choose the weights
+#
+# Mean gives each token the weight 1/n. *First* and *last* give one token all the weight. Why not let training choose? We score each token, and a softmax turns the scores into weights that are positive and sum to 1. This is the *weighted sum* of the paper that started this course, and with a learned query it is attention in its simplest form.
+
+# %% tags=["nbval-check-output"]
+scores = torch.tensor([[0.0, 1.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0]])  # [n, T]
+weights = scores.softmax(dim=1)
+weights, weights[1][mask[1]].sum()
+
+# %% [markdown]
+# ### Bug 4 · A softmax without a mask
+#
+# In the second text each real token should weigh one half. It weighs one quarter: padding took the other half of the weight. Since `exp(0)` is 1, a score of zero is no low score at all. Setting the weights of the padding to zero *afterwards* hides half of the bug: the weights that remain no longer sum to 1, so short texts get short vectors.
+#
+# Real case: a text classifier's attention over labels counted padding until June 2026 ([torchTextClassifiers, pull request 96](https://github.com/InseeFrLab/torchTextClassifiers/pull/96)).
+
+# %% [markdown]
+# ### Exercise 2.4 · A softmax that knows the mask 🟡 medium, 5 minutes
+#
+# Turn scores into weights. The weights of real tokens sum to 1, and padding gets exactly 0, whatever its score was.
+
+# %% tags=["exercise", "ex-2.4"]
+def masked_softmax(scores, mask):
+    """[n, T], [n, T] -> [n, T]"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-2.4"]
+# What has to stand in a padded place *before* the softmax, so that its exponential is 0? `Tensor.masked_fill` again, then `.softmax(dim=1)`.
+
+# %% tags=["check", "ex-2.4"]
+example = torch.tensor([[0.0, 0.0, 7.0], [-50.0, NAN, NAN]])
+real = torch.tensor([[True, True, False], [True, False, False]])
+checks.exercise("2.4", masked_softmax, lambda f: {
+    "equal scores give equal weights, padding gives 0": (f(example, real), [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]]),
+    "the weights sum to 1": (f(example, real).sum(dim=1), [1.0, 1.0]),
+    "a score higher by log 3 weighs three times as much": (
+        f(torch.tensor([[0.0, np.log(3)]]), torch.tensor([[True, True]])), [[0.25, 0.75]]),
+})
+
+
+# %% tags=["solution", "ex-2.4"]
+def masked_softmax(scores, mask):
+    """[n, T], [n, T] -> [n, T]"""
+    return scores.masked_fill(~mask, float("-inf")).softmax(dim=1)
+
+
+# %% [markdown]
+# Now the class. A score has two parts: one learned number for each *position*, and the match of the token's *content* with a learned query. Both start at zero. Then all scores are equal, so all weights are 1/n, and the weighted sum begins its life as the mean.
+
+# %% tags=["nbval-check-output"]
+class WeightedSum(nn.Module):
+    def __init__(self, dim, positions=512):
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(dim))                        # new: what to look for
+        self.position_score = nn.Parameter(torch.zeros(positions))         # new: where to look
+
+    def forward(self, states, mask):
+        clean = states.masked_fill(~mask.unsqueeze(-1), 0)
+        place = (mask.cumsum(dim=1) - 1).clamp(min=0)                      # [n, T]: counts real tokens only
+        scores = clean @ self.query + self.position_score[place]           # [n, T, d] @ [d] -> [n, T]
+        weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=1)
+        return (weights.unsqueeze(1) @ clean).squeeze(1)                   # [n, 1, T] @ [n, T, d] -> [n, d]
+
+
+WeightedSum(dim=2)(states, mask)
+
+# %% [markdown]
+# ## 6. Weights by position, and a mask for the model
+#
+# A causal model knows more at each step, so a fixed rule suggests itself: weights 1, 2, 3, … from the first token to the last. This *weighted mean* was made for GPT-like encoders (SGPT, [arXiv:2202.08904](https://arxiv.org/abs/2202.08904)).
+
+# %%
+def broken_weighted_mean(states, mask):
+    weights = torch.arange(1.0, mask.shape[1] + 1) * mask                   # [T] * [n, T] -> [n, T]
+    return (weights.unsqueeze(-1) * states).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+
+
+# %% [markdown] tags=["predict"]
+# The weights of padding are zeroed and the rest are divided by their sum. Does this one survive padding on the right? On the left?
+
+# %% tags=["nbval-check-output"]
+right = moved_by_padding(broken_weighted_mean, states, mask, right=4)
+left = moved_by_padding(broken_weighted_mean, states, mask, left=4)
+round(right, 4), round(left, 4)
+
+# %% [markdown]
+# ### Bug 5 · Weights that count padded places
+#
+# Padding on the right is harmless. Padding on the left shifts each real token to a higher weight: a text that began with the weights 1 and 2 now has 5 and 6, which is nearly a plain mean. A test that pads on one side only would have passed.
+#
+# The weights must count *real tokens*, not places. `sentence-transformers` counted places in earlier versions. We will see below what the installed version does.
+
+# %% [markdown]
+# ### Exercise 2.5 · Weights that count real tokens 🟡 medium, 10 minutes
+#
+# Return the weights 1, 2, 3, … over the real tokens, divided by their sum, and 0 in padded places.
+
+# %% tags=["exercise", "ex-2.5"]
+def position_weights(mask):
+    """[n, T] -> [n, T]"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-2.5"]
+# `mask.cumsum(dim=1)` counts the real tokens seen so far. What does it say in a padded place after the last real token?
+
+# %% tags=["check", "ex-2.5"]
+right_padded = torch.tensor([[True, True, False, False], [True, True, True, False]])
+left_padded = torch.tensor([[False, False, True, True], [False, True, True, True]])
+checks.exercise("2.5", position_weights, lambda f: {
+    "padding on the right": (f(right_padded), [[1 / 3, 2 / 3, 0, 0], [1 / 6, 2 / 6, 3 / 6, 0]]),
+    "padding on the left": (f(left_padded), [[0, 0, 1 / 3, 2 / 3], [0, 1 / 6, 2 / 6, 3 / 6]]),
+    "one token gets all the weight": (f(torch.tensor([[False, True, False]])), [[0, 1, 0]]),
+})
+
+
+# %% tags=["solution", "ex-2.5"]
+def position_weights(mask):
+    """[n, T] -> [n, T]"""
+    weights = mask.cumsum(dim=1) * mask  # the count goes on after the last real token, so the mask ends it
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+# %% [markdown]
+# ### Bug 6 · The mask never given to the model
+#
+# All repairs so far were in the pooling. The last bug sits before it. A transformer's tokens look at each other, and without a mask the real tokens look at the padding too. Then their states are already spoiled, and no pooling can repair them.
+#
+# We need a real model to see it. MiniLM is a BERT with six layers, trained to give good sentence vectors. `encoders.load` checks its file against a fixed fingerprint before it believes it.
+
+# %%
+ENCODER = session.pick(smoke="minilm", laptop="minilm", full="bert-base")
+encoder = encoders.load(ENCODER)
+sentence = "A film so slow that even the popcorn fell asleep."
+tokens = encoder.tokenizer(sentence, return_tensors="pt")
+tokens["input_ids"].shape  # [n, T]
+
+# %% [markdown]
+# We add padding behind the sentence, more and more of it, once with the mask and once without. We pool over the same real tokens each time, and compare with the vector of the sentence alone.
+
+# %%
+@torch.inference_mode()
+def vector(extra, give_mask):
+    """Return the mean of the sentence's token states when `extra` padded places follow it: [d]."""
+    ids = nn.functional.pad(tokens["input_ids"], (0, extra), value=encoder.tokenizer.pad_token_id)
+    real = nn.functional.pad(tokens["attention_mask"], (0, extra))
+    output = encoder.model(ids.to(session.device), real.to(session.device) if give_mask else None)
+    return pooling.Mean()(output.last_hidden_state.cpu(), real.bool())[0]
+
+
+# %% [markdown] tags=["predict"]
+# How far can padding turn the vector when the mask is missing? Guess the cosine similarity to the right vector at 100 padded places: 0.99, 0.9, or lower?
+
+# %%
+EXTRA = [0, 5, 10, 20, 50, 100, 200]
+alone = vector(0, give_mask=True)
+rows = [
+    {"extra": extra, "model sees the mask": given, "cosine": torch.cosine_similarity(vector(extra, given), alone, dim=0).item()}
+    for extra in EXTRA for given in (True, False)
+]
+unmasked = pd.DataFrame(rows).query("not `model sees the mask`").set_index("extra").cosine
+
+# %%
+fig, ax = plt.subplots()
+sns.lineplot(pd.DataFrame(rows), x="extra", y="cosine", hue="model sees the mask", style="model sees the mask", markers=True, dashes=False, ax=ax)
+ax.set(xlabel="padded places behind the sentence", ylabel="cosine to the vector of the sentence alone", ylim=(min(0.5, unmasked.min() - 0.05), 1.02))
+figures.show(fig, alt=f"Line chart. With the mask the cosine stays at 1. Without it, it falls to {unmasked.iloc[-1]:.2f} at {EXTRA[-1]} padded places.")
+
+# %%
+figures.say(f"With the mask the vector does not move. Without it the cosine is **{unmasked[100]:.2f}** at 100 padded places and **{unmasked[200]:.2f}** at 200: the same sentence, the same weights, another vector.")
+
+# %% [markdown]
+# Two public cases: a retriever for mathematical proofs gave four different rankings for four batch sizes until the mask was passed ([ReProver, issue 34](https://github.com/lean-dojo/ReProver/issues/34)). A long-context encoder gave a cosine of 0.35 between the same sentence padded and not padded ([M2, issue 43](https://github.com/HazyResearch/m2/issues/43)).
+
+# %% [markdown]
+# ### Exercise 2.6 · Encode so that padding cannot matter 🔴 harder, 10 minutes
+#
+# Given a model, token ids and a mask, return the mean of the real token states. The checks use a tiny BERT with random weights.
+
+# %% tags=["exercise", "ex-2.6"]
+def embed(model, ids, mask):
+    """A model, [n, T] of int, [n, T] of bool -> [n, d]"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-2.6"]
+# `model(input_ids=…, attention_mask=…)` wants the mask as numbers (`mask.long()`); its answer has `.last_hidden_state`. Then pool with the same mask, for instance with `pooling.Mean()`.
+
+# %% tags=["check", "ex-2.6"]
+torch.manual_seed(0)
+tiny = BertModel(BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)).eval()
+ids, real = torch.tensor([[5, 6, 7]]), torch.ones(1, 3, dtype=torch.bool)
+padded = nn.functional.pad(ids, (0, 5)), nn.functional.pad(real, (0, 5))
+with torch.no_grad():
+    verdict = checks.exercise("2.6", embed, lambda f: {
+        "the mean of the three states": (f(tiny, ids, real), tiny(ids).last_hidden_state.mean(dim=1)),
+        "padding behind the text changes nothing": (f(tiny, *padded), f(tiny, ids, real)),
+    })
+verdict
+
+
+# %% tags=["solution", "ex-2.6"]
+def embed(model, ids, mask):
+    """A model, [n, T] of int, [n, T] of bool -> [n, d]"""
+    states = model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+    return pooling.Mean()(states, mask)
+
+
+# %% [markdown]
+# ## 7. Does it match a library that many people trust?
+#
+# You have now met the ideas behind the course's `helpers/pooling.py`: one class for each pooling, all with the same call. Before we build on it we compare it with `sentence-transformers`, on random states with random padding. The largest difference of any number is shown.
+
+# %%
+from sentence_transformers.sentence_transformer.modules import Pooling as LibraryPooling
+
+SAME = {"cls": pooling.First(), "lasttoken": pooling.Last(), "mean": pooling.Mean(), "max": pooling.Max(), "mean_sqrt_len_tokens": pooling.MeanSqrtLen(), "weightedmean": pooling.WeightedMean()}
+generator = torch.Generator().manual_seed(0)
+random_states = torch.randn(16, 12, 8, generator=generator)
+right_mask = torch.arange(12) < torch.randint(1, 13, (16, 1), generator=generator)  # [T] < [n, 1] -> [n, T]
+
+
+# %%
+def library(mode, states, mask):
+    features = {"token_embeddings": states, "attention_mask": mask.long()}
+    return LibraryPooling(states.shape[-1], mode)(features)["sentence_embedding"]
+
+
+parity = pd.DataFrame({
+    side: {mode: (ours(random_states, m) - library(mode, random_states, m)).abs().max().item() for mode, ours in SAME.items()}
+    for side, m in {"padding right": right_mask, "padding left": right_mask.flip(1)}.items()
+})
+parity.style.format("{:.0e}")
+
+# %%
+figures.say(f"The largest difference is **{parity.max().max():.0e}**. Rounding in float32 is of that size, so the two agree in all six modes, on both sides. Earlier versions of the library failed the left column of *cls* and *weightedmean*: bugs 3 and 5 were mended there, as they should be.")
+
+# %% [markdown]
+# One difference remains. The library multiplies by the mask, and `0 * NaN` is NaN. If a model ever writes NaN into a padded place, the library's mean is lost and ours is not.
+
+# %% tags=["nbval-check-output"]
+spoiled = states.masked_fill(~mask.unsqueeze(-1), NAN)
+library("mean", spoiled, mask).isnan().any().item(), pooling.Mean()(spoiled, mask).isnan().any().item()
+
+# %% [markdown]
+# ### The twist: when a repair makes the score worse
+#
+# Back to InferSent and its padded zeros. Users mended the max, trained again, and *some scores fell*: on film reviews (MR) and product reviews (CR), others rose. A repaired second model was released all the same ([pull request 52](https://github.com/facebookresearch/InferSent/pull/52)).
+#
+# What should we think? A score is not a proof. A bug can act like a feature: zeros in a max clip every dimension from below, and that may suit a data set. But the buggy vector depends on its neighbours in the batch, so the same text gets different vectors on different days. Repair the bug. If the clipping helped, write it down as a method of its own and test it.
+#
+# How often does the bug touch a vector at all? Let us count on real texts, whole reviews and single sentences.
+
+# %%
+LENGTH = session.pick(smoke=64, laptop=256, full=256)
+few = session.pick(smoke=16, laptop=200, full=200)
+
+
+def share_changed(name):
+    """Return the share of pooled numbers that one padded zero would change."""
+    texts = data.load(name, "train", session.scale).select(range(few))["text"]
+    largest = pooling.pool_all(pooling.Max(), encoders.encode(encoder, texts, LENGTH))  # [n, d]
+    return (largest < 0).float().mean().item()
+
+
+# %% [markdown] tags=["predict"]
+# A padded zero changes a dimension when every real token is negative in it. Will that be more frequent in whole reviews or in single sentences?
+
+# %%
+whole, single = share_changed("imdb"), share_changed("rotten_tomatoes")
+figures.say(f"One padded zero changes **{whole:.1%}** of the numbers in the vectors of whole reviews, and **{single:.1%}** in those of single sentences. With two hundred tokens some token is nearly always positive. With twenty it is less certain.")
+
+# %% [markdown]
+# So the same bug can be invisible on one data set and plain on another. Accuracy would not have found it. The property did, at once.
+#
+# ## 8. Where does the gradient go?
+#
+# Training changes a model through gradients. Pooling decides which tokens receive them. We take a real sentence, pool it, and ask how strongly each token's state pulls on the result.
+
+# %%
+def gradient_share(pool, text):
+    """Return each token's share of the gradient's absolute size: [T]."""
+    states = encoders.encode(encoder, [text], LENGTH)[0].float().unsqueeze(0).requires_grad_()  # [1, T, d]
+    pool(states, torch.ones(states.shape[:2], dtype=torch.bool)).sum().backward()
+    return (states.grad.abs().sum(dim=-1) / states.grad.abs().sum())[0]
+
+
+# %% [markdown] tags=["predict"]
+# Ten words or so, and a few hundred dimensions. How many tokens will receive a gradient under mean? Under max? Under last?
+
+# %%
+words = encoder.tokenizer.convert_ids_to_tokens(tokens["input_ids"][0])
+shown = {name: gradient_share(pooling.make(name, encoder.dim), sentence) for name in ("mean", "max", "last", "weighted_mean")}
+fig, axes = plt.subplots(1, 4, figsize=(9, 4), sharey=True, sharex=True)
+for ax, (name, share) in zip(axes, shown.items(), strict=True):
+    ax.barh(range(len(words)), share)
+    ax.set(title=name, xlabel="share of gradient")
+axes[0].set_yticks(range(len(words)), words)
+axes[0].invert_yaxis()
+top = words[int(shown["max"].argmax())]
+figures.show(fig, alt=f"Four bar charts of the gradient per token. Mean: all bars equal. Max: uneven, the longest at {top}. Last: one bar only. Weighted mean: bars that grow towards the end.")
+
+# %% [markdown]
+# Mean shares its gradient out evenly, 1/n to each token, whether the token matters or not. Max sends each dimension's gradient to the one token that won it: at most *d* tokens learn anything from a text. *Last* teaches one place and relies on attention to carry the rest. In a long text this matters: with max, a word that never wins is never taught.
+
+# %%
+long_text = data.load("imdb", "train", session.scale)[0]["text"]
+receives = {name: int((gradient_share(pooling.make(name, encoder.dim), long_text) > 0).sum()) for name in shown}
+length = len(encoders.encode(encoder, [long_text], LENGTH)[0])
+figures.say(f"In one whole review of {length} tokens, **{receives['mean']}** tokens receive a gradient under mean, **{receives['max']}** under max (it cannot be more than the {encoder.dim} dimensions), and **{receives['last']}** under last.")
+
+# %% [markdown]
+# ## 9. Geometry: what can a pooling express?
+#
+# Take a text of six tokens in two dimensions, so that we can draw it. Each weighted sum with positive weights that sum to 1 lies *inside* the shape that the tokens span (their convex hull). Max takes each coordinate from another token, and so it can lie *outside*, where no mixture of tokens ever is.
+#
+# Between the two runs a path. The *generalised mean* has one number, the power p. At p = 1 it is the mean. As p grows, large values count more, and in the limit only the largest counts: max.
+
+# %%
+cloud = torch.tensor([[[0.5, 2.6], [1.0, 0.8], [2.2, 1.4], [2.9, 2.0], [3.6, 0.4], [1.6, 1.9]]])  # [1, T, 2]
+everything = torch.ones(1, 6, dtype=torch.bool)
+hull = cloud[0][[0, 1, 4, 3]]  # the corners, in order
+
+
+def draw_path(p):
+    fig, ax = plt.subplots(figsize=(6, 4.2))
+    ax.fill(*hull.T, alpha=0.15, label="all weighted sums")
+    ax.scatter(*cloud[0].T, s=60, label="tokens")
+    path = torch.cat([pooling.GeneralizedMean(power)(cloud, everything) for power in np.geomspace(1, 200, 60)])
+    ax.plot(*path.T, color=figures.INK, linewidth=1, label="generalised mean, p from 1 to 200")
+    for name, marker in (("mean", "s"), ("max", "^")):
+        ax.scatter(*pooling.make(name, 2)(cloud, everything)[0], marker=marker, s=110, zorder=3, label=name)
+    ax.scatter(*pooling.GeneralizedMean(p)(cloud, everything)[0], marker="*", s=220, zorder=4, label=f"p = {p:g}")
+    ax.set(xlabel="dimension 1", ylabel="dimension 2")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return fig
+
+
+# %% [markdown] tags=["predict"]
+# The star is the generalised mean. Where is it at p = 3: nearer to the mean or to the max? How large must p be to be almost at the max? Move the slider and see.
+
+# %% tags=["widget"]
+widgets.explore(
+    draw_path,
+    alt="Six tokens as points, the region of their weighted sums, the mean inside it, the max outside it at the upper right, and the curved path of the generalised mean from one to the other with a star at p = 3.",
+    p=ipywidgets.FloatLogSlider(value=3, base=10, min=0, max=2.3, step=0.1, description="power p"),
+)
+
+# %% [markdown]
+# The containments are worth knowing by heart, because they tell you what training could find at best:
+#
+# - the weighted sum **contains** the mean (all scores equal), *first* and *last* (one score far above the rest);
+# - the weighted sum does **not** contain max: no weights reach a point outside the hull;
+# - the generalised mean contains the mean and comes as close to max as you like.
+#
+# More freedom does not mean better results: what can be expressed must also be *learned*, from a finite number of labels.
+#
+# ## 10. What does it cost?
+#
+# Pooling is cheap beside the transformer in front of it. We time each pooling on one batch and compare it with encoding the same number of tokens.
+
+# %%
+def seconds(run, repeats=5):
+    """Return the fastest of a few runs: other programs can only make a run slower."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+batch = torch.randn(8, LENGTH, encoder.dim, generator=generator)
+all_real = torch.ones(8, LENGTH, dtype=torch.bool)
+some_ids = torch.randint(1000, 2000, (8, LENGTH), generator=generator).to(session.device)
+
+# %%
+with torch.inference_mode():
+    encoding = seconds(lambda: encoder.model(some_ids), repeats=2)
+    cost = pd.DataFrame([
+        {"pooling": name, "learned numbers": sum(p.numel() for p in pool.parameters()), "% of encoding time": 100 * seconds(lambda pool=pool: pool(batch, all_real)) / encoding}
+        for name in pooling.NAMES for pool in [pooling.make(name, encoder.dim)]
+    ]).set_index("pooling")
+cost.style.format({"% of encoding time": "{:.2f}", "learned numbers": "{:,}"})
+
+# %%
+figures.say(f"The dearest pooling here takes **{cost['% of encoding time'].max():.1f}%** of the time that encoding takes. So do not choose a pooling for its speed, and encode only once: keep the token states, and pool them as often as you like.")
+
+# %% [markdown]
+# ## 11. Ten poolings on real reviews
+#
+# Now the main job, end to end: real reviews → token states → each pooling → a *probe* → accuracy with an interval. A probe is the simplest possible classifier (one linear unit) on a frozen encoder. The weights of the two learned poolings train together with it.
+#
+# We decide before we look:
+#
+# - **Texts.** Whole reviews (`imdb`), the first 256 tokens. A validation part of its own chooses when to stop. The test part is read once, for this table.
+# - **Seeds.** Five. Each draws its own 1,500 labelled texts from the training part, and its own order.
+# - **Same protocol** for each pooling: standardised features, the same optimizer, budget and stopping rule.
+# - **Comparison.** Each method against the mean: a paired bootstrap interval, and an exact McNemar test, corrected together by Holm's method. An effect counts when its corrected p is below 0.05.
+# - **Baselines.** The majority class, and TF-IDF with logistic regression, which knows nothing of transformers.
+
+# %%
+LABELS = session.pick(smoke=48, laptop=1500, full=5000)
+sizes = session.pick(smoke=(64, 32, 32), laptop=(1750, 250, 1000), full=(6000, 1000, 5000))
+parts = {split: data.load("imdb", split, session.scale).select(range(size)) for split, size in zip(data.SPLITS, sizes, strict=True)}
+labelled = parts["train"]["text"][:] + parts["validation"]["text"][:]
+y = np.array(parts["train"]["label"][:] + parts["validation"]["label"][:])
+y_test = np.array(parts["test"]["label"])
+
+# %% [markdown]
+# Encoding takes most of this chapter's time. It happens once: the token states stay on your disk, and a second run reads them from there.
+
+# %%
+labelled_states = encoders.encode(encoder, labelled, LENGTH)
+test_states = encoders.encode(encoder, parts["test"]["text"], LENGTH)
+figures.say(f"{len(labelled_states) + len(test_states):,} reviews, {int(labelled_states.offsets[-1] + test_states.offsets[-1]):,} token states of {encoder.dim} numbers. The cache holds {encoders.cache_info()['megabytes']:,.0f} MB; `encoders.clear_cache()` empties it.")
+
+# %%
+SEEDS = range(5)
+train_rows = {seed: np.random.default_rng(seed).permutation(sizes[0])[:LABELS] for seed in SEEDS}
+validation_rows = np.arange(sizes[0], sizes[0] + sizes[1])
+
+
+def probe_predictions(name):
+    """Return the test probabilities of one pooling for each seed: [seeds, n]."""
+    return np.stack([
+        heads.fit_probe(pooling.make(name, encoder.dim), labelled_states, y, train_rows[seed], validation_rows, seed).probabilities(test_states)
+        for seed in SEEDS
+    ])
+
+
+# %% [markdown] tags=["predict"]
+# Order these by test accuracy: first ([CLS]), last, mean, max, weighted sum, TF-IDF. Write your order down. Where do you put TF-IDF?
+
+# %%
+predictions = {name: probe_predictions(name) for name in pooling.NAMES}
+
+# %% [markdown]
+# The baselines see the same labels: TF-IDF draws the same texts for each seed, and its one setting is chosen on the same validation part.
+
+# %%
+def tfidf_predictions(seed):
+    rows = train_rows[seed]
+    model = heads.fit_tfidf([labelled[row] for row in rows], y[rows], [labelled[row] for row in validation_rows], y[validation_rows])
+    return model.predict_proba(parts["test"]["text"][:])[:, 1]
+
+
+predictions["TF-IDF"] = np.stack([tfidf_predictions(seed) for seed in SEEDS])
+predictions["majority"] = np.stack([np.full(len(y_test), y[train_rows[seed]].mean().round()) for seed in SEEDS])
+
+# %%
+table = evaluation.compare_all(y_test, predictions, reference="mean").sort_values("accuracy", ascending=False)
+table.style.format("{:.3f}", na_rep="–").set_caption(f"Frozen {ENCODER}, {LABELS:,} labels, {len(y_test):,} test reviews, {len(SEEDS)} seeds ({session.scale})")
+
+# %%
+fig, ax = plt.subplots(figsize=(7.5, 5))
+order = table.index[::-1]
+kind = ["#b0b0b0" if name in ("TF-IDF", "majority") else sns.color_palette()[0] for name in order]
+for place, name in enumerate(order):
+    ax.plot(table.loc[name, ["low", "high"]], [place, place], color=kind[place], linewidth=3)
+    ax.scatter(table.accuracy[name], place, color=kind[place], s=60, zorder=3)
+ax.set_yticks(range(len(order)), order)
+ax.set(xlabel="test accuracy, with 95% interval", xlim=(0.45, 0.95))
+figures.show(fig, alt="Dot chart of test accuracy with intervals, best first: " + ", ".join(f"{name} {table.accuracy[name]:.2f}" for name in table.index) + ".")
+
+# %%
+def against_mean(name):
+    row = table.loc[name]
+    verdict = "a difference" if row.p_holm < evaluation.ALPHA else "no detectable difference"
+    return f"- **{name}** {row.accuracy:.3f}: {100 * row.difference:+.1f} points [{100 * row.difference_low:+.1f}, {100 * row.difference_high:+.1f}] against mean, corrected p {row.p_holm:.3f}: {verdict} (these texts could show about {100 * row.detectable:.1f} points)."
+
+
+figures.say(f"Mean pooling reaches **{table.accuracy['mean']:.3f}**. Against it:\n\n" + "\n".join(against_mean(name) for name in ("first", "last", "max", "weighted_sum", "attention", "TF-IDF")))
+
+# %% [markdown]
+# ### How to read this
+#
+# **The bag of words wins.** With so few labels, TF-IDF beats every pooling of this frozen encoder. Whoever shows you a table of poolings without such a baseline has hidden the most useful line of it. Fine-tuning will change the picture in chapter 3.
+#
+# **MiniLM favours the mean, and we know why.** This model was *trained* with mean pooling: its authors pulled the mean vectors of matching sentences together. Nobody ever asked its [CLS] token to stand for a text. So "mean beats first" is true *of this model* and says little about BERT in general. That is a confound, and the best cure is a pair of models trained alike. The next chapters have one.
+#
+# **Small differences are noise.** Compare each difference with the smallest one that this test could show. Learned weights are not clearly better than the plain mean here.
+#
+# ### Break it
+#
+# Run this cell again with `broken_last` in place of a good pooling, or with fewer labels. Which mistakes does the accuracy show, and which does it hide?
+
+# %%
+class BrokenMax(pooling.Pooling):
+    def pool(self, states, mask):
+        return states.max(dim=1).values  # padded places hold zeros here: bug 2
+
+
+broken = heads.fit_probe(BrokenMax(), labelled_states, y, train_rows[0], validation_rows, 0).probabilities(test_states)
+gap = evaluation.compare(y_test, broken, predictions["max"][:1])
+figures.say(f"Max with bug 2, same seed: {100 * gap.effect.value:+.1f} points [{100 * gap.effect.low:+.1f}, {100 * gap.effect.high:+.1f}] against the right max. On whole reviews the score barely knows that something is broken. The property in section 2 knew at once.")
+
+# %% [markdown]
+# ## What this chapter says about the claims
+#
+# The course tests ten claims (C1 to C10, listed in chapter 9). This chapter decides none of them. It gives them their tools: poolings that are known to be right, and a comparison that can say "no detectable difference". The first look above already shows why C1 ("which pooling is best depends on the architecture") needs a controlled pair of models: with MiniLM alone, training and architecture cannot be told apart.
+#
+# ## Quiz
+
+# %% [markdown] tags=["quiz"]
+# 1. A colleague zeroes the padding and then takes the maximum. When is the result wrong?
+#
+#    Answer: In each dimension where all real values are negative. Zero is neutral for a sum, not for a maximum.
+#
+# 2. Your vectors change with the batch size, but your pooling passes all tests of this chapter. Where do you look?
+#
+#    Answer: Before the pooling: the attention mask was probably not given to the model, so the token states themselves are spoiled.
+#
+# 3. Can a weighted sum with softmax weights learn to imitate max pooling?
+#
+#    Answer: No. Its result stays inside the convex hull of the token states, and max can lie outside. It can imitate mean, first and last.
+#
+# 4. Two poolings differ by 0.8 points on 1,000 texts. The table says that about 3 points could be shown. What do you report?
+#
+#    Answer: No detectable difference at this size, with the interval. That is a result. It is not the same as "they are equal".
+#
+# 5. Why does the table not settle whether mean is better than [CLS] for BERT?
+#
+#    Answer: MiniLM was trained with mean pooling, so its token states were shaped for the mean. Training and pooling are confounded.
+
+# %% [markdown]
+# ## Further reading
+#
+# - Reimers and Gurevych (2019), *Sentence-BERT*, [arXiv:1908.10084](https://arxiv.org/abs/1908.10084): mean, max and [CLS] compared, after training with each.
+# - Muennighoff (2022), *SGPT*, [arXiv:2202.08904](https://arxiv.org/abs/2202.08904): the position-weighted mean.
+# - Lin et al. (2017), *A structured self-attentive sentence embedding*, [arXiv:1703.03130](https://arxiv.org/abs/1703.03130): attention as pooling.
+# - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654): the comparison that this course puts to the test.
+# - Tang and Yang (2024), [arXiv:2409.02727](https://arxiv.org/abs/2409.02727): pooling and attention in embedding models; none is best for all tasks.
