@@ -42,7 +42,7 @@ class Comparison:
     disagree : float
         Share of texts on which just one of the two votes is right.
     detectable : float
-        `smallest_detectable_difference` for that share and that number of texts.
+        `smallest_detectable_difference` for that share and that number of texts; missing when they never disagree.
     """
 
     effect: Interval
@@ -100,7 +100,8 @@ def compare(labels: np.ndarray, a: np.ndarray, b: np.ndarray, seed: int = 0) -> 
         effect=_bca_mean(right_a.mean(axis=0) - right_b.mean(axis=0), seed),
         p=float(mcnemar(table, exact=True).pvalue),
         disagree=disagree,
-        detectable=smallest_detectable_difference(disagree, len(vote_a)),
+        # No text on which they disagree says nothing about how small a difference could be seen.
+        detectable=smallest_detectable_difference(disagree, len(vote_a)) if disagree else float("nan"),
     )
 
 

@@ -1,12 +1,16 @@
 """Figures that print well, read well for the colour-blind, and carry their own description."""
 
 import base64
+import hashlib
 import io
+from html import escape
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 INK = "#1b1b1b"
 PAPER = "#fdfdfb"  # opaque: the figure stays readable on a dark page
@@ -57,6 +61,24 @@ def png(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight")
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = None) -> None:
+    """Display a table with its caption; in plain text too, for readers without HTML.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    caption : str
+        What the table shows, and at which scale.
+    formats : dict, optional
+        A format for each column by name; else numbers have three digits after the point.
+    """
+    # The id comes from the caption: a random one, pandas' default, would make each run differ.
+    identity = hashlib.sha256(caption.encode()).hexdigest()[:8]
+    styler = Styler(frame, uuid=identity, cell_ids=False, caption=escape(caption))
+    styler.format(formats, precision=3, na_rep="–", escape="html").format_index(escape="html")
+    display({"text/html": styler.to_html(), "text/plain": f"{caption}\n{frame.to_string()}"}, raw=True)
 
 
 def say(text: str) -> None:
