@@ -93,7 +93,7 @@ class TokenStates:
         """Return one text's states, ``[T, d]`` (float16)."""
         states = self._places[row].read()
         if states is None:  # damaged on disk after it was opened: compute this text again
-            _compute(self._encoder, [self._texts[row]], self._max_length)
+            _compute(self._encoder, {self._texts[row]: row}, self._max_length)
             self._places[row] = _shelf(self._encoder, self._max_length).find()[_key(self._texts[row])]
             states = self._places[row].read()
             if states is None:
@@ -130,23 +130,24 @@ def load(name: str, revision: str | None = None) -> Encoder:
         The package is not installed, or the hub cannot be reached.
     """
     folder = _folder(name, revision)
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
+    if not any(folder.glob("model*.safetensors")):
         raise ValueError(
-            f"The folder of {name!r} holds no *.safetensors: the course opens no pickled weights, which can "
+            f"The folder of {name!r} holds no model*.safetensors: the course opens no pickled weights, which can "
             "run code. Save the model again with model.save_pretrained(folder)."
         )
-    described = [path for path in (folder / "config.json", folder / "tokenizer.json") if path.exists()]
-    contents = [sources.sha256_of(path) for path in [*weights, *described]]
+    files = sorted({path for pattern in HUB_FILES for path in folder.glob(pattern)})
+    contents = [f"{path.name} {sources.sha256_of(path)}" for path in files]
     try:
-        model = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModel.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except SafetensorError as error:
         raise ValueError(f"The weights of {name!r} are damaged ({error}): fetch or save them again.") from error
     if tokenizer.pad_token is None:  # GPT-2: any token will do, since the mask hides it
         tokenizer.pad_token = tokenizer.eos_token
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    fingerprint = hashlib.sha256("".join(contents).encode()).hexdigest()[:16]
+    fingerprint = hashlib.sha256("\n".join(contents).encode()).hexdigest()[:16]
     return Encoder(name, model.eval().requires_grad_(False).to(device), tokenizer, fingerprint)
 
 
@@ -168,16 +169,16 @@ def encode(encoder: Encoder, texts: list[str], max_length: int = 256) -> TokenSt
     Raises
     ------
     ValueError
-        No text, an entry that is no text, or a `max_length` that the model has no positions for.
+        No text, an entry that is no text, a text without a token (an empty one in GPT-2), or a
+        `max_length` that the model has no positions for.
     """
-    texts = list(texts)
-    if not texts or not all(isinstance(text, str) for text in texts):
+    if isinstance(texts, str) or not (texts := list(texts)) or not all(isinstance(text, str) for text in texts):
         raise ValueError("encode needs a list of one or more strings.")
     if not 1 < max_length <= encoder.max_length:
         raise ValueError(f"max_length is {max_length}: {encoder.name} takes 2 to {encoder.max_length}.")
     shelf = _shelf(encoder, max_length)
     found = shelf.find()
-    missing = sorted({text for text in texts if _key(text) not in found}, key=_key)
+    missing = {text: row for row, text in reversed([*enumerate(texts)]) if _key(text) not in found}
     if missing:
         _compute(encoder, missing, max_length)
         found = shelf.find()
@@ -233,13 +234,17 @@ def _shelf(encoder: Encoder, max_length: int) -> cache.Shelf:
 
 
 @torch.inference_mode()
-def _compute(encoder: Encoder, texts: list[str], max_length: int) -> None:
-    shelf, model = _shelf(encoder, max_length), encoder.model
+def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int) -> None:
+    """Compute some texts' states and put them on the shelf; errors name a text's row."""
+    shelf, model, texts = _shelf(encoder, max_length), encoder.model, sorted(rows_of, key=_key)
     # The bar comes only when the work is long enough to wonder about.
     bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
     for start in range(0, len(texts), SHARD_TEXTS):
         part = texts[start : start + SHARD_TEXTS]
         tokens = encoder.tokenizer(part, truncation=True, max_length=max_length)["input_ids"]
+        for text, found in zip(part, tokens, strict=True):
+            if not found:
+                raise ValueError(f"Row {rows_of[text]}: {encoder.name} makes no token of the text {text[:60]!r}.")
         states: list[torch.Tensor] = [torch.empty(0)] * len(part)
         for rows in by_length(list(map(len, tokens)), token_budget=8192):
             batch = encoder.tokenizer.pad(
@@ -251,7 +256,7 @@ def _compute(encoder: Encoder, texts: list[str], max_length: int) -> None:
             for row, state in zip(rows, hidden, strict=True):
                 states[row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only
                 if not states[row].isfinite().all():
-                    raise ValueError(f"{encoder.name} gives states too large for float16 on: {part[row][:60]!r}")
+                    raise ValueError(f"Row {rows_of[part[row]]}: {encoder.name} gives states too large for float16.")
             bar.update(len(rows))
         shelf.add([_key(text) for text in part], states)
     bar.close()
