@@ -10,7 +10,7 @@ import pytest
 from tests.test_editions import SAMPLE, SOURCE
 from tools import book
 from tools.editions import course_edition
-from tools.execute import execute
+from tools.execute import execute, record
 from tools.project import ROOT
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
@@ -65,8 +65,9 @@ def html(tmp_path_factory):
     """The book, with the sample as its only chapter."""
     folder = tmp_path_factory.mktemp("a book")
     shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("_build", "chapters"))
-    execute(course_edition(SOURCE, SAMPLE.stem), folder / "01_sample.ipynb", folder, "smoke")
-    return book.build([folder / "01_sample.ipynb"], folder / "book").parent
+    timing = execute(course_edition(SOURCE, SAMPLE.stem), folder / "01_sample.ipynb", folder, "smoke")
+    record([timing], folder / "timings.csv")
+    return book.build([folder / "01_sample.ipynb"], folder / "timings.csv", folder / "book").parent
 
 
 def test_no_page_asks_the_network_for_anything(html):
@@ -101,3 +102,7 @@ def test_the_solution_is_there_and_folded(html):
     text = (html / "chapters" / "01_sample.html").read_text(encoding="utf-8")
     assert text.count("<details>") == text.count("</details>") == 4
     assert "<summary>Solution</summary>" in text and "highlight-python" in text
+
+
+def test_the_measured_times_are_a_page(html):
+    assert "01_sample" in (html / "times.html").read_text(encoding="utf-8")

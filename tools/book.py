@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from sphinx.cmd.build import build_main
 
-from tools.project import NOTEBOOKS, ROOT
+from tools.project import NOTEBOOKS, ROOT, TIMINGS
 
 
 def with_alt_texts(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -20,8 +20,8 @@ def with_alt_texts(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def build(chapters: list[Path], book: Path) -> Path:
-    """Copy executed chapters into a book's folder and build it; return its first page.
+def build(chapters: list[Path], timings: Path, book: Path) -> Path:
+    """Copy executed chapters and their timings into a book's folder and build it; return its first page.
 
     Raises
     ------
@@ -32,6 +32,7 @@ def build(chapters: list[Path], book: Path) -> Path:
     (book / "chapters").mkdir()
     for path in chapters:
         nbformat.write(with_alt_texts(nbformat.read(path, 4)), book / "chapters" / path.name)
+    shutil.copy(timings, book / "chapters" / "timings.csv")
     html = book / "_build" / "html"
     if build_main(["-b", "html", "-q", "-W", "--keep-going", str(book), str(html)]):
         raise RuntimeError("The book was not built: each line above names a page and what is wrong with it.")
@@ -40,7 +41,7 @@ def build(chapters: list[Path], book: Path) -> Path:
 
 if __name__ == "__main__":
     try:
-        page = build(sorted(NOTEBOOKS.glob("*.ipynb")), ROOT / "book")
+        page = build(sorted(NOTEBOOKS.glob("*.ipynb")), TIMINGS, ROOT / "book")
     except RuntimeError as error:
         sys.exit(str(error))
     print(f"The book is at {page.relative_to(ROOT)}")
