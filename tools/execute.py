@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 
 from helpers import cache, course
@@ -68,6 +68,8 @@ def execute(notebook: NotebookNode, target: Path, folder: Path, scale: str) -> T
         run(notebook, folder, scale)
     except CellExecutionError as error:
         raise ChapterError(f"{target.stem} stopped at a cell:\n{_plain(str(error))}") from None
+    except DeadKernelError:
+        raise ChapterError(f"{target.stem} stopped: its kernel was killed, most often for want of memory.") from None
     seconds = time.perf_counter() - start
     clean(notebook)
     found = faults(notebook)

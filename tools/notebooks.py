@@ -66,8 +66,8 @@ def run_chapters(scale: str, names: list[str]) -> None:
         print(f"{path.stem} runs at {scale} …", flush=True)
         notebook = course_edition(read_source(path), path.stem)
         timings.append(execute(notebook, folder / f"{path.stem}.ipynb", NOTEBOOKS, scale))
-    if scale == KEPT:
-        record(timings, TIMINGS)
+        if scale == KEPT:
+            record(timings, TIMINGS)
     for timing in timings:
         print(f"{timing.chapter:<36} {timing.seconds:>7.1f} s  ({timing.cache} cache)")
     print(f"{'together':<36} {sum(timing.seconds for timing in timings):>7.1f} s")
