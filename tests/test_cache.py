@@ -1,0 +1,216 @@
+"""The cache: whole files or none, damage noticed, two writers at once."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+
+from helpers import cache
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+KEYS = [bytes([number]) * 16 for number in range(3)]
+STATES = [torch.randn(length, 4, generator=torch.Generator().manual_seed(length)).half() for length in (2, 5, 1)]
+
+
+def filled(name: str = "shelf") -> cache.Shelf:
+    shelf = cache.Shelf(name)
+    shelf.add(KEYS, STATES)
+    return shelf
+
+
+def only_file(shelf: cache.Shelf):
+    (path,) = shelf.folder.iterdir()
+    return path
+
+
+def read_all(shelf: cache.Shelf) -> dict[bytes, torch.Tensor | None]:
+    return {key: place.read() for key, place in shelf.find().items()}
+
+
+def test_what_is_added_is_found():
+    shelf = filled()
+    found = read_all(shelf)
+    assert list(found) == KEYS
+    for key, state in zip(KEYS, STATES, strict=True):
+        assert found[key].dtype == torch.float16 and torch.equal(found[key], state)
+    assert cache.Shelf("another").find() == {}
+
+
+def test_a_shard_is_an_ordinary_safetensors_file():
+    with safe_open(only_file(filled()), "pt") as file:
+        assert torch.equal(file.get_tensor("values"), torch.cat(STATES))
+        assert file.get_tensor("offsets").tolist() == [0, 2, 7, 8]
+
+
+def test_of_two_copies_the_newer_is_found():
+    shelf = filled()
+    shelf.add(KEYS[1:2], [torch.zeros(7, 4).half()])
+    found = read_all(shelf)
+    assert torch.equal(found[KEYS[1]], torch.zeros(7, 4).half()) and torch.equal(found[KEYS[0]], STATES[0])
+
+
+def test_what_was_read_belongs_to_the_reader():
+    shelf = filled()
+    shelf.find()[KEYS[0]].read().zero_()
+    assert torch.equal(shelf.find()[KEYS[0]].read(), STATES[0])
+
+
+def damages(path) -> dict[str, bytes]:
+    whole = path.read_bytes()
+    return {
+        "cut to nothing": b"",
+        "cut in the header": whole[:40],
+        "cut in the values": whole[:-30],
+        "garbage": b"\xff" * len(whole),
+        "text": b"not a file of tensors",
+        "longer": whole + b"more",
+        "another tensor file": b"\x02\0\0\0\0\0\0\0{}",
+    }
+
+
+DAMAGES = ["cut to nothing", "cut in the header", "cut in the values", "garbage", "text", "longer",
+           "another tensor file"]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_shard_is_deleted_and_the_others_stay(damage):
+    shelf = filled()
+    path = only_file(shelf)
+    assert set(damages(path)) == set(DAMAGES)
+    shelf.add([b"x" * 16], [STATES[0]])
+    path.write_bytes(damages(path)[damage])
+    assert list(shelf.find()) == [b"x" * 16]
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("damage", ["cut to nothing", "cut in the header", "cut in the values", "garbage", "text"])
+def test_damage_after_opening_is_noticed_when_a_text_is_read(damage):
+    shelf = filled()
+    places = shelf.find()
+    path = only_file(shelf)
+    # In place, so that whoever holds the file open sees the damage too.
+    with open(path, "r+b") as file:
+        content = damages(path)[damage]
+        file.truncate(len(content))
+        file.write(content)
+    last = places[KEYS[2]].read()
+    assert last is None or (damage == "cut in the values" and torch.equal(last, STATES[2]))
+    if damage != "cut in the values":
+        assert places[KEYS[0]].read() is None
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_no_flipped_bit_anywhere_gives_a_wrong_value(data):
+    shelf = filled(f"shelf-{os.urandom(8).hex()}")
+    path = only_file(shelf)
+    content = bytearray(path.read_bytes())
+    bit = data.draw(st.integers(0, 8 * len(content) - 1))
+    content[bit // 8] ^= 1 << (bit % 8)
+    path.write_bytes(content)
+    for key, value in read_all(shelf).items():
+        assert value is None or torch.equal(value, STATES[KEYS.index(key)])
+
+
+def test_a_flipped_bit_in_one_text_spares_the_others():
+    shelf = filled()
+    path = only_file(shelf)
+    content = bytearray(path.read_bytes())
+    at = bytes(content).index(STATES[1].numpy().tobytes())
+    content[at + 3] ^= 1
+    path.write_bytes(content)
+    found = read_all(shelf)
+    assert found[KEYS[1]] is None
+    assert torch.equal(found[KEYS[0]], STATES[0]) and torch.equal(found[KEYS[2]], STATES[2])
+
+
+def test_a_writer_that_fails_leaves_nothing(own_cache):
+    target = own_cache / "folder" / "file"
+    with pytest.raises(RuntimeError, match="on the way"), cache.atomic(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("on the way")
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_writer_that_fails_leaves_the_old_file(own_cache):
+    target = own_cache / "file"
+    with cache.atomic(target) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(RuntimeError, match="on the way"), cache.atomic(target) as temporary:
+        temporary.write_text("new, but half")
+        raise RuntimeError("on the way")
+    assert target.read_text() == "old"
+
+
+def test_a_killed_writer_leaves_nothing_readable():
+    shelf = cache.Shelf("shelf")
+    killed = (
+        "import os, torch; from helpers import cache\n"
+        "os.replace = lambda *_: os._exit(9)  # gone after the last byte, before the move\n"
+        "cache.Shelf('shelf').add([b'k' * 16], [torch.zeros(2, 4).half()])"
+    )
+    assert subprocess.run([sys.executable, "-c", killed]).returncode == 9
+    (left,) = shelf.folder.iterdir()
+    assert left.name.startswith(".") and left.suffix == ".tmp"
+    assert shelf.find() == {}
+    shelf.add(KEYS, STATES)
+    assert list(shelf.find()) == KEYS
+
+
+def test_a_cache_cleared_while_it_is_read_is_an_absence_and_no_crash():
+    places = filled().find()
+    cache.clear()
+    assert places[KEYS[0]].read() is None
+
+
+def test_info_counts_and_clear_removes_only_what_the_course_wrote(own_cache):
+    assert cache.info() == {"files": 0, "megabytes": 0.0}
+    own_cache.mkdir()
+    (own_cache / "thesis.txt").write_text("not ours" * 100_000)
+    (own_cache / "other").mkdir()
+    filled()
+    filled("second").add([b"x" * 16], [torch.zeros(100_000, 4).half()])  # 0.8 MB
+    cache.write_array(own_cache / "splits" / "a.safetensors", np.zeros(3))
+    assert cache.info() == {"files": 4, "megabytes": 0.8}
+    cache.clear()
+    assert sorted(path.name for path in own_cache.iterdir()) == ["other", "thesis.txt"]
+    assert cache.info() == {"files": 0, "megabytes": 0.0}
+    cache.clear()
+
+
+def test_info_does_not_mind_a_file_that_goes_while_it_looks(monkeypatch):
+    filled()
+
+    def there_a_moment_ago(path: cache.Path) -> bool:
+        path.unlink()
+        return True
+
+    monkeypatch.setattr(cache.Path, "is_file", there_a_moment_ago)
+    assert cache.info()["files"] == 0
+
+
+def test_the_cache_stands_where_the_system_keeps_caches_unless_told(own_cache, monkeypatch):
+    assert cache.root() == own_cache
+    for unset in ("", None):
+        monkeypatch.setenv("COURSE_CACHE", "") if unset == "" else monkeypatch.delenv("COURSE_CACHE")
+        assert cache.root().name == "pooling-course" and cache.root().is_absolute()
+
+
+def test_an_array_comes_back_only_when_it_is_whole(own_cache):
+    path, values = own_cache / "a.safetensors", np.arange(5)
+    assert cache.read_array(path, 5) is None
+    cache.write_array(path, values)
+    assert np.array_equal(cache.read_array(path, 5), values)
+    assert cache.read_array(path, 4) is None, "made from other texts"
+    whole = path.read_bytes()
+    flipped = whole[:-1] + bytes([whole[-1] ^ 1])
+    for damaged in (b"", whole[:20], whole[:-1], flipped, b"\xff" * 90, b"\x02\0\0\0\0\0\0\0{}"):
+        path.write_bytes(damaged)
+        assert cache.read_array(path, 5) is None
