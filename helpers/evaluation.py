@@ -57,11 +57,13 @@ def correctness(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        The shapes do not fit, or a probability is missing or outside 0 to 1.
+        The shapes do not fit, a label is neither 0 nor 1, or a probability is missing or outside 0 to 1.
     """
     labels, probabilities = np.asarray(labels), np.atleast_2d(np.asarray(probabilities, float))
-    if labels.ndim != 1 or probabilities.shape[-1] != len(labels):
+    if labels.ndim != 1 or probabilities.ndim != 2 or probabilities.shape[-1] != len(labels):
         raise ValueError(f"{len(labels)} labels do not fit predictions of shape {probabilities.shape}: give [s, n].")
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("Labels must be 0 (negative) or 1 (positive).")
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError("Probabilities must lie between 0 and 1, and none may be missing.")
     return ((probabilities > 0.5) == labels).astype(float)
@@ -117,6 +119,8 @@ def compare_all(labels: np.ndarray, predictions: dict[str, np.ndarray], referenc
     """
     if reference not in predictions:
         raise ValueError(f"The reference {reference!r} is not among {', '.join(predictions)}.")
+    if len(predictions) < 2:
+        raise ValueError(f"There is nothing to compare {reference!r} with: give two methods or more.")
     rows = {}
     for method, probabilities in predictions.items():
         own, right = accuracy(labels, probabilities), correctness(labels, probabilities)
