@@ -50,9 +50,9 @@ def show(figure: Figure, alt: str) -> None:
     Raises
     ------
     ValueError
-        The alt text is empty or a single word.
+        The alt text is empty or a few words only.
     """
-    display({"image/png": png(figure), "text/plain": alt}, metadata={"image/png": {"alt": _described(alt)}}, raw=True)
+    display({"image/png": png(figure), "text/plain": alt}, metadata={"image/png": {"alt": described(alt)}}, raw=True)
     plt.close(figure)  # else Jupyter would show it a second time, without the description
 
 
@@ -77,7 +77,8 @@ def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = No
     # The id comes from the caption: a random one, pandas' default, would make each run differ.
     identity = hashlib.sha256(caption.encode()).hexdigest()[:8]
     styler = Styler(frame, uuid=identity, cell_ids=False, caption=escape(caption))
-    styler.format(formats, precision=3, na_rep="–", escape="html").format_index(escape="html")
+    styler.format(formats, precision=3, na_rep="–", escape="html")
+    styler.format_index(escape="html").format_index(escape="html", axis="columns")
     display({"text/html": styler.to_html(), "text/plain": f"{caption}\n{frame.to_string()}"}, raw=True)
 
 
@@ -86,7 +87,8 @@ def say(text: str) -> None:
     display(Markdown(text))
 
 
-def _described(alt: str) -> str:
+def described(alt: str) -> str:
+    """Return an alt text that says something; refuse one that does not."""
     if len(alt.split()) < 4:
         raise ValueError(f"The alt text {alt!r} is too short: say in a sentence what the figure shows.")
     return alt

@@ -104,7 +104,9 @@ def fit_probe(
             loss_of(rows).backward()
             optimizer.step()
         with torch.no_grad():
-            parts = [float(loss_of(rows)) * len(rows) for rows in _batches(validation, states.lengths, generator)]
+            # An order of its own: how many texts validate must not change the order of training.
+            fixed = torch.Generator().manual_seed(seed)
+            parts = [float(loss_of(rows)) * len(rows) for rows in _batches(validation, states.lengths, fixed)]
         loss = sum(parts) / len(validation)
         if loss < best_loss:
             best, best_loss, waited = copy.deepcopy(probe.state_dict()), loss, 0

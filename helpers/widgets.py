@@ -24,7 +24,13 @@ def explore(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget
         What the static picture shows.
     **controls : ipywidgets.Widget
         Each with a ``value``.
+
+    Raises
+    ------
+    ValueError
+        The alt text is empty or a few words only.
     """
+    figures.described(alt)
     first = draw(**{name: control.value for name, control in controls.items()})
     still = {"image/png": figures.png(first), "text/plain": alt}
     plt.close(first)
