@@ -1,0 +1,114 @@
+"""Figures, tables and widgets: each described, each readable where nothing moves."""
+
+import base64
+import io
+
+import ipywidgets
+import matplotlib.image
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+import seaborn as sns
+from matplotlib.colors import to_rgb
+
+from helpers import figures, widgets
+
+ALT = "A line that rises from nought to one."
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Shown(list):
+    """Each displayed bundle with its metadata."""
+
+    def __call__(self, bundle: object, metadata: dict | None = None, raw: bool = False) -> None:
+        self.append((bundle, metadata, raw))
+
+
+@pytest.fixture
+def shown(monkeypatch) -> Shown:
+    seen = Shown()
+    monkeypatch.setattr(figures, "display", seen)
+    monkeypatch.setattr(widgets, "display", seen)
+    yield seen
+    plt.close("all")
+
+
+def line(height: float = 1) -> plt.Figure:
+    figure, axes = plt.subplots(figsize=(2, 1))
+    axes.plot([0, height])
+    return figure
+
+
+def picture(bundle: dict):
+    return matplotlib.image.imread(io.BytesIO(base64.b64decode(bundle["image/png"])), format="png")
+
+
+def test_a_figure_is_shown_once_with_its_description_inside(shown):
+    figure = line()
+    figures.show(figure, ALT)
+    ((bundle, metadata, raw),) = shown
+    assert raw and metadata == {"image/png": {"alt": ALT}} and bundle["text/plain"] == ALT
+    assert picture(bundle).std() > 0, "a picture with something on it"
+    assert not plt.fignum_exists(figure.number), "else Jupyter shows it a second time"
+
+
+@pytest.mark.parametrize("alt", ["", " ", "figure", "a nice figure"])
+def test_a_figure_without_a_description_is_refused(alt, shown):
+    with pytest.raises(ValueError, match="too short: say in a sentence"):
+        figures.show(line(), alt)
+    with pytest.raises(ValueError, match="too short: say in a sentence"):
+        widgets.explore(line, alt, height=ipywidgets.FloatSlider(1))
+    assert shown == []
+
+
+def test_the_theme_is_opaque_and_fit_for_the_colour_blind(shown):
+    with plt.rc_context(), sns.plotting_context():
+        figures.theme()
+        assert [to_rgb(color) for color in sns.color_palette()] == [
+            to_rgb(color) for color in sns.color_palette("colorblind")
+        ]
+        figures.show(line(), ALT)
+    corner = picture(shown[0][0])[0, 0]
+    assert corner[-1] == 1 and corner[:3] == pytest.approx(to_rgb(figures.PAPER), abs=1 / 255)
+
+
+def test_a_table_shows_its_caption_in_both_forms_and_escapes_everything(shown):
+    frame = pd.DataFrame({"<i>share": [0.12345, None], "n": [3, 4]}, index=["<b>a</b>", "c & d"])
+    figures.table(frame, "Shares <at> smoke", {"<i>share": "{:.1%}"})
+    ((bundle, _, _),) = shown
+    html, plain = bundle["text/html"], bundle["text/plain"]
+    assert "Shares &lt;at&gt; smoke" in html and "Shares <at> smoke" in plain
+    assert "12.3%" in html and "–" in html
+    for raw, escaped in [("<i>", "&lt;i&gt;share"), ("<b>", "&lt;b&gt;a"), ("c & d", "c &amp; d")]:
+        assert raw not in html and escaped in html
+    figures.table(frame, "Shares <at> smoke", {"<i>share": "{:.1%}"})
+    assert shown[0] == shown[1], "no random id: the same table, the same output"
+
+
+def test_numbers_of_a_table_have_three_digits_unless_told(shown):
+    figures.table(pd.DataFrame({"value": [0.12345]}), "One value")
+    assert ">0.123<" in shown[0][0]["text/html"]
+
+
+def test_a_sentence_is_markdown(shown):
+    figures.say("The mean reaches **0.78**.")
+    assert shown[0][0]._repr_markdown_() == "The mean reaches **0.78**."
+
+
+def test_a_widget_leaves_its_picture_at_the_first_values(shown):
+    drawn = []
+
+    def draw(height: float) -> plt.Figure:
+        drawn.append(height)
+        return line(height)
+
+    slider = ipywidgets.FloatSlider(0.25, min=0, max=1)
+    widgets.explore(draw, ALT, height=slider)
+    bundle, metadata, raw = shown[-1]
+    assert raw and metadata == {"image/png": {"alt": ALT}}
+    assert bundle["text/plain"] == ALT and picture(bundle).std() > 0
+    assert len(bundle[VIEW]["model_id"]) == 32, "a live notebook finds the widget by it"
+    assert set(drawn) == {0.25}
+    slider.value = 0.75
+    assert drawn[-1] == 0.75, "the figure follows its control"
+    assert plt.get_fignums() == []
