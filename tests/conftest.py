@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
+
+# Tiny tensors: a second thread costs more than it brings, and on shared cores thirty times as much.
+torch.set_num_threads(1)
 
 # The same examples on every machine and in every run, and no folder of examples left behind.
 settings.register_profile(
@@ -36,7 +40,6 @@ def tiny_gpt2(tmp_path_factory) -> Path:
 
 
 def save_bert(folder: Path) -> Path:
-    import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -61,7 +64,6 @@ def save_bert(folder: Path) -> Path:
 
 
 def save_gpt2(folder: Path) -> Path:
-    import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import GPT2Config, GPT2Model, GPT2TokenizerFast
 
