@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor, nn
 
@@ -24,7 +23,7 @@ BATCH = 64  # texts
 MAX_EPOCHS = 40
 PATIENCE = 4  # epochs without a lower validation loss
 
-TFIDF_C = (1.0, 10.0, 100.0)  # candidates for the baseline's inverse regularization
+TFIDF_C = (0.1, 1, 10, 100)  # candidates for the baseline's inverse regularization
 
 
 class Probe(nn.Module):
@@ -121,7 +120,7 @@ def fit_tfidf(
 ) -> Pipeline:
     """Train the baseline that every table needs: TF-IDF of words and word pairs, logistic regression.
 
-    The strength of the regularization is the one of a few with the lowest validation loss.
+    The strength of the regularization is the one of a few with the highest validation accuracy.
 
     Returns
     -------
@@ -130,9 +129,11 @@ def fit_tfidf(
     """
     vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     train, validation = vectors.fit_transform(texts), vectors.transform(validation_texts)
-    candidates = [LogisticRegression(C=c, max_iter=1000).fit(train, labels) for c in TFIDF_C]
-    losses = [log_loss(validation_labels, model.predict_proba(validation)) for model in candidates]
-    return make_pipeline(vectors, candidates[int(np.argmin(losses))])
+    # The dual solver is the fast one for few texts with many words.
+    settings = {"solver": "liblinear", "dual": True, "max_iter": 1000, "random_state": 0}
+    candidates = [LogisticRegression(C=c, **settings).fit(train, labels) for c in TFIDF_C]
+    best = max(candidates, key=lambda model: model.score(validation, validation_labels))
+    return make_pipeline(vectors, best)
 
 
 def _batches(rows: np.ndarray, lengths: Tensor, generator: torch.Generator) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from helpers import figures
 
 
-def explore(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget) -> None:
+def explore(draw: Callable[..., tuple[Figure, str]], **controls: ipywidgets.Widget) -> None:
     """Show a figure that follows some controls.
 
     One output holds both the widget and its picture at the controls' first values: a live notebook shows
@@ -19,26 +19,17 @@ def explore(draw: Callable[..., Figure], alt: str, **controls: ipywidgets.Widget
     Parameters
     ----------
     draw : callable
-        From the controls' values (by keyword) to a figure.
-    alt : str
-        What the static picture shows.
+        From the controls' values (by keyword) to a figure and the alt text that describes it.
     **controls : ipywidgets.Widget
         Each with a ``value``.
-
-    Raises
-    ------
-    ValueError
-        The alt text is empty or a few words only.
     """
-    figures.described(alt)
-    first = draw(**{name: control.value for name, control in controls.items()})
+    first, alt = draw(**{name: control.value for name, control in controls.items()})
     still = {"image/png": figures.png(first), "text/plain": alt}
     plt.close(first)
 
     def redraw(**values: object) -> None:
-        figures.show(draw(**values), alt)
+        figures.show(*draw(**values))
 
     live = ipywidgets.VBox([*controls.values(), ipywidgets.interactive_output(redraw, controls)])
-    widget = live._repr_mimebundle_()
     # The richest form that a reader's page knows wins: widget, then picture, then words.
-    display({**widget, **still}, metadata={"image/png": {"alt": alt}}, raw=True)
+    display({**live._repr_mimebundle_(), **still}, metadata={"image/png": {"alt": alt}}, raw=True)

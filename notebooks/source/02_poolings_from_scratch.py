@@ -132,7 +132,7 @@ moved_by_padding(broken_mean, states, mask, right=4), moved_by_padding(mean_by_l
 # Padding need not be zero, either. A model writes *something* at every place, and a broken one may even write NaN ("not a number"). That is our second property: **whatever stands in a padded place must not reach the result.**
 
 # %% [markdown]
-# ### Exercise 2.1 · Repair the mean 🟢 easy, 5 minutes
+# ### Exercise 2.1 · Repair the mean ★☆☆ easy, 5 minutes
 #
 # Write `masked_mean` without a loop. It must give what `mean_by_loop` gives, on any padding, even when the padding holds NaN.
 
@@ -202,7 +202,7 @@ broken_max(states, mask)
 # This is InferSent's bug, one of the best-known sentence encoders of its time: padded zeros took part in its max pooling ([InferSent, issue 51](https://github.com/facebookresearch/InferSent/issues/51)). Section 7 returns to it, because the story has a twist.
 
 # %% [markdown]
-# ### Exercise 2.2 · Repair the max 🟢 easy, 5 minutes
+# ### Exercise 2.2 · Repair the max ★☆☆ easy, 5 minutes
 #
 # Which value can never win a maximum?
 
@@ -254,7 +254,7 @@ broken_last(states, mask)
 # A popular repair counts the real tokens and takes index `count - 1`. Try it in your head on a text that is padded on the *left*.
 
 # %% [markdown]
-# ### Exercise 2.3 · The last real token, wherever the padding is 🟡 medium, 10 minutes
+# ### Exercise 2.3 · The last real token, wherever the padding is ★★☆ medium, 10 minutes
 #
 # Return the state of the last real token of each text. It must work with padding on the right, on the left, and on both sides.
 
@@ -304,7 +304,7 @@ weights, weights[1][mask[1]].sum()
 # Real case: a text classifier's attention over labels counted padding until June 2026 ([torchTextClassifiers, pull request 96](https://github.com/InseeFrLab/torchTextClassifiers/pull/96)).
 
 # %% [markdown]
-# ### Exercise 2.4 · A softmax that knows the mask 🟡 medium, 5 minutes
+# ### Exercise 2.4 · A softmax that knows the mask ★★☆ medium, 5 minutes
 #
 # Turn scores into weights. The weights of real tokens sum to 1, and padding gets exactly 0, whatever its score was.
 
@@ -381,7 +381,7 @@ round(right, 4), round(left, 4)
 # The weights must count *real tokens*, not places. `sentence-transformers` counted places in earlier versions. We will see below what the installed version does.
 
 # %% [markdown]
-# ### Exercise 2.5 · Weights that count real tokens 🟡 medium, 10 minutes
+# ### Exercise 2.5 · Weights that count real tokens ★★☆ medium, 10 minutes
 #
 # Return the weights 1, 2, 3, … over the real tokens, divided by their sum, and 0 in padded places.
 
@@ -470,7 +470,7 @@ figures.say(
 # Two public cases: a retriever for mathematical proofs gave four different rankings for four batch sizes until the mask was passed ([ReProver, issue 34](https://github.com/lean-dojo/ReProver/issues/34)). A long-context encoder gave a cosine of 0.35 between the same sentence padded and not padded ([M2, issue 43](https://github.com/HazyResearch/m2/issues/43)).
 
 # %% [markdown]
-# ### Exercise 2.6 · Encode so that padding cannot matter 🔴 harder, 10 minutes
+# ### Exercise 2.6 · Encode so that padding cannot matter ★★★ harder, 10 minutes
 #
 # Given a model, token ids and a mask, return the mean of the real token states. The checks use a tiny BERT with random weights.
 
@@ -662,7 +662,10 @@ def draw_path(p):
     ax.scatter(*pooling.GeneralizedMean(p)(cloud, everything)[0], marker="*", s=220, zorder=4, label=f"p = {p:g}")
     ax.set(xlabel="dimension 1", ylabel="dimension 2")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    return fig
+    return fig, (
+        "Six tokens as points and the region of their weighted sums. The mean lies inside it, the max outside, at "
+        f"the upper right. The generalised mean runs from one to the other, with a star at p = {p:g}."
+    )
 
 
 # %% [markdown] tags=["predict"]
@@ -671,10 +674,6 @@ def draw_path(p):
 # %% tags=["widget"]
 widgets.explore(
     draw_path,
-    alt=(
-        "Six tokens as points and the region of their weighted sums. The mean lies inside it, the max outside, at "
-        "the upper right. The generalised mean runs from one to the other, with a star at p = 3."
-    ),
     p=ipywidgets.FloatLogSlider(value=3, base=10, min=0, max=2.3, step=0.1, description="power p"),
 )
 
