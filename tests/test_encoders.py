@@ -398,6 +398,15 @@ def test_pickled_weights_are_never_opened(weights, tiny_bert, tmp_path, monkeypa
         load(str(folder))
 
 
+def test_pickled_weights_beside_some_safetensors_are_not_opened_either(tiny_bert, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
+    (folder / "model.safetensors").rename(folder / "model_of_another_name.safetensors")
+    torch.save({}, folder / "pytorch_model.bin")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("opened a pickle"))
+    with pytest.raises(OSError, match="model.safetensors"):
+        load(str(folder))
+
+
 def test_code_that_comes_with_a_model_is_never_run(tiny_bert, tmp_path, monkeypatch):
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
     config = json.loads((folder / "config.json").read_text())
