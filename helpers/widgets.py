@@ -22,9 +22,14 @@ def explore(draw: Callable[..., tuple[Figure, str]], **controls: ipywidgets.Widg
         From the controls' values (by keyword) to a figure and the alt text that describes it.
     **controls : ipywidgets.Widget
         Each with a ``value``.
+
+    Raises
+    ------
+    ValueError
+        The alt text is empty or a few words only.
     """
     first, alt = draw(**{name: control.value for name, control in controls.items()})
-    still = {"image/png": figures.png(first), "text/plain": alt}
+    still = {"image/png": figures.png(first), "text/plain": figures.described(alt)}
     plt.close(first)
 
     def redraw(**values: object) -> None:

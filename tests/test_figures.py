@@ -57,7 +57,7 @@ def test_a_figure_without_a_description_is_refused(alt, shown):
     with pytest.raises(ValueError, match="too short: say in a sentence"):
         figures.show(line(), alt)
     with pytest.raises(ValueError, match="too short: say in a sentence"):
-        widgets.explore(line, alt, height=ipywidgets.FloatSlider(1))
+        widgets.explore(lambda height: (line(height), alt), height=ipywidgets.FloatSlider(1))
     assert shown == []
 
 
@@ -98,17 +98,19 @@ def test_a_sentence_is_markdown(shown):
 def test_a_widget_leaves_its_picture_at_the_first_values(shown):
     drawn = []
 
-    def draw(height: float) -> plt.Figure:
+    def draw(height: float) -> tuple[plt.Figure, str]:
         drawn.append(height)
-        return line(height)
+        return line(height), f"A line that rises from nought to {height}."
 
     slider = ipywidgets.FloatSlider(0.25, min=0, max=1)
-    widgets.explore(draw, ALT, height=slider)
+    widgets.explore(draw, height=slider)
     bundle, metadata, raw = shown[-1]
-    assert raw and metadata == {"image/png": {"alt": ALT}}
-    assert bundle["text/plain"] == ALT and picture(bundle).std() > 0
+    alt = "A line that rises from nought to 0.25."
+    assert raw and metadata == {"image/png": {"alt": alt}}
+    assert bundle["text/plain"] == alt and picture(bundle).std() > 0
     assert len(bundle[VIEW]["model_id"]) == 32, "a live notebook finds the widget by it"
     assert set(drawn) == {0.25}
     slider.value = 0.75
     assert drawn[-1] == 0.75, "the figure follows its control"
+    assert shown[-1][0]["text/plain"].endswith("to 0.75."), "and so do its words"
     assert plt.get_fignums() == []

@@ -236,20 +236,21 @@ def test_the_baseline_learns_the_word_that_tells():
     model = fit_tfidf(texts, labels, *reviews(60, 1))
     assert (model.predict_proba(["a good film", "a bad film"])[:, 1] > 0.5).tolist() == [True, False]
     new, truth = reviews(100, 2)
-    assert (model.predict(new) == truth).mean() == 1
+    assert (model.predict(new) == truth).mean() >= 0.97
 
 
 def test_the_baseline_chooses_on_validation_and_learns_no_word_from_it(monkeypatch):
     texts, labels = reviews(100, 0)
     noisy = labels.copy()
-    noisy[:30] = 1 - noisy[:30]  # then strong regularization validates best, and weak fits best
+    noisy[:30] = 1 - noisy[:30]  # then weak regularization fits best, and another validates best
     held, truth = reviews(60, 1)
     held = [f"unseen {text}" for text in held]
     chosen = fit_tfidf(texts, noisy, held, truth)
-    losses = {}
+    trained, validated = {}, {}
     for c in heads.TFIDF_C:
         monkeypatch.setattr(heads, "TFIDF_C", (c,))
-        p = fit_tfidf(texts, noisy, held, truth).predict_proba(held)[np.arange(60), truth]
-        losses[c] = -np.log(p).mean()
-    assert chosen[-1].C == min(losses, key=losses.get) < 100.0
+        model = fit_tfidf(texts, noisy, held, truth)
+        trained[c], validated[c] = (model.predict(texts) == noisy).mean(), (model.predict(held) == truth).mean()
+    assert validated[chosen[-1].C] == max(validated.values()) > min(validated.values())
+    assert trained[chosen[-1].C] < max(trained.values()), "the training part would have chosen another"
     assert "good" in chosen[0].vocabulary_ and "unseen" not in chosen[0].vocabulary_
