@@ -4,7 +4,8 @@ A *probe* trains a head (and the pooling's own weights, if it has any) on a froz
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,59 +17,69 @@ from torch import Tensor, nn
 from helpers.encoders import TokenStates
 from helpers.pooling import Pooling, pool_all
 
+Trained = TypeVar("Trained", bound=nn.Module)
+
 # The protocol, the same for each pooling.
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-2
 BATCH = 64  # texts
-MAX_EPOCHS = 40
-PATIENCE = 4  # epochs without a lower validation loss
+ROUND_STEPS = 24  # a round is one pass over the texts, or more passes until it has so many steps
+MAX_ROUNDS = 40
+PATIENCE = 3  # rounds without a lower validation loss
 
 TFIDF_C = (0.1, 1, 10, 100)  # candidates for the baseline's inverse regularization
 
 
 class Probe(nn.Module):
-    """Pooling, then standardization, then one linear unit.
+    """Standardization, then one linear unit.
 
-    The mean and spread of the pooled training vectors are taken once, before training.
+    The mean and spread of the training vectors are taken once, before training.
     """
 
-    def __init__(self, pooling: Pooling, pooled: Tensor):
+    def __init__(self, vectors: Tensor):
         super().__init__()
-        self.pooling = pooling
-        self.register_buffer("center", pooled.mean(dim=0))
-        self.register_buffer("spread", pooled.std(dim=0).clamp(min=1e-6))
-        self.linear = nn.Linear(pooled.shape[1], 1)
+        self.register_buffer("center", vectors.mean(dim=0))
+        self.register_buffer("spread", vectors.std(dim=0).clamp(min=1e-6))
+        self.linear = nn.Linear(vectors.shape[1], 1)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def logits(self, pooled: Tensor) -> Tensor:
-        """Return the log-odds of *positive* for pooled vectors: ``[n, d]`` -> ``[n]``."""
-        return self.linear((pooled - self.center) / self.spread).squeeze(-1)
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return the log-odds of *positive*: ``[n, d]`` -> ``[n]``."""
+        return self.linear((vectors - self.center) / self.spread).squeeze(-1)
+
+    @torch.no_grad()
+    def probabilities(self, vectors: Tensor) -> np.ndarray:
+        """Return the probability of *positive* for each text, ``[n]``."""
+        return self(vectors).sigmoid().numpy()
+
+
+class PooledProbe(nn.Module):
+    """A pooling that learns, with the probe that it learned with."""
+
+    def __init__(self, pooling: Pooling, probe: Probe):
+        super().__init__()
+        self.pooling, self.probe = pooling, probe
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the log-odds of *positive*: ``[n, T, d]``, ``[n, T]`` -> ``[n]``."""
-        return self.logits(self.pooling(states, mask))
+        return self.probe(self.pooling(states, mask))
 
     def probabilities(self, states: TokenStates) -> np.ndarray:
         """Return the probability of *positive* for each text, ``[n]``."""
-        with torch.no_grad():
-            return self.logits(pool_all(self.pooling, states)).sigmoid().numpy()
+        return self.probe.probabilities(pool_all(self.pooling, states))
 
 
-def fit_probe(
-    pooling: Pooling, states: TokenStates, labels: np.ndarray, train: np.ndarray, validation: np.ndarray, seed: int
-) -> Probe:
-    """Train a probe; the epoch with the lowest validation loss is kept.
+def fit_probe(vectors: Tensor, labels: np.ndarray, train: np.ndarray, validation: np.ndarray, seed: int) -> Probe:
+    """Train a probe on pooled vectors; the round with the lowest validation loss is kept.
 
     Parameters
     ----------
-    pooling : Pooling
-        It is copied: the caller's stays as it was.
-    states : TokenStates
-        All labelled texts.
+    vectors : Tensor, shape [n, d]
+        One vector for each labelled text (see `pooling.pool_all`).
     labels : ndarray of {0, 1}, shape [n]
     train, validation : ndarray of int
-        Rows of `states` to train on, and to choose the epoch with.
+        Rows to train on, and to choose the round with.
     seed : int
         Order of the batches.
 
@@ -77,42 +88,79 @@ def fit_probe(
     ValueError
         A training or validation part without both classes, or a row in both parts.
     """
-    labels = np.asarray(labels)
-    for part, rows in (("training", train), ("validation", validation)):
-        if len(np.unique(labels[rows])) < 2:
-            raise ValueError(f"The {part} part has one class only: it needs texts of both.")
-    if np.intersect1d(train, validation).size:
-        raise ValueError("A text stands in both the training and the validation part: it must be in one.")
+    _check(labels, train, validation)
+    probe = Probe(vectors[train])
+    return _fit(probe, lambda rows: probe(vectors[rows]), labels, train, validation, seed)
+
+
+def fit_pooling(
+    pooling: Pooling, states: TokenStates, labels: np.ndarray, train: np.ndarray, validation: np.ndarray, seed: int
+) -> PooledProbe:
+    """Train a pooling's own weights together with a probe, by the same protocol as `fit_probe`.
+
+    Parameters
+    ----------
+    pooling : Pooling
+        It is copied: the caller's stays as it was.
+    states : TokenStates
+        All labelled texts.
+    labels, train, validation, seed
+        As in `fit_probe`, which also says what is raised.
+    """
+    _check(labels, train, validation)
+    start = pool_all(pooling, states)[train]
+    model = PooledProbe(copy.deepcopy(pooling), Probe(start))
+    return _fit(model, lambda rows: model(*states.padded(rows)), labels, train, validation, seed)
+
+
+def _fit(
+    model: Trained,
+    logits_of: Callable[[np.ndarray], Tensor],
+    labels: np.ndarray,
+    train: np.ndarray,
+    validation: np.ndarray,
+    seed: int,
+) -> Trained:
     generator = torch.Generator().manual_seed(seed)
-    pooling = copy.deepcopy(pooling)
-    learns = any(parameter.requires_grad for parameter in pooling.parameters())
-    pooled = pool_all(pooling, states)
-    target = torch.as_tensor(labels, dtype=torch.float32)
-    probe = Probe(pooling, pooled[train])
-    optimizer = torch.optim.AdamW(probe.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    target = torch.as_tensor(np.asarray(labels), dtype=torch.float32)
+    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
 
     def loss_of(rows: np.ndarray) -> Tensor:
-        # A pooling without weights gives the same vectors each time: pool once.
-        logits = probe(*states.padded(rows)) if learns else probe.logits(pooled[rows])
-        return nn.functional.binary_cross_entropy_with_logits(logits, target[rows])
+        return nn.functional.binary_cross_entropy_with_logits(logits_of(rows), target[rows])
 
     best, best_loss, waited = None, float("inf"), 0
-    for _ in range(MAX_EPOCHS):
-        for rows in _batches(train, states.lengths, generator):
+    for _ in range(MAX_ROUNDS):
+        for rows in _round(train, generator):
             optimizer.zero_grad()
             loss_of(rows).backward()
             optimizer.step()
         with torch.no_grad():
-            # An order of its own: how many texts validate must not change the order of training.
-            fixed = torch.Generator().manual_seed(seed)
-            parts = [float(loss_of(rows)) * len(rows) for rows in _batches(validation, states.lengths, fixed)]
+            parts = [float(loss_of(rows)) * len(rows) for rows in _batches(validation)]
         loss = sum(parts) / len(validation)
         if loss < best_loss:
-            best, best_loss, waited = copy.deepcopy(probe.state_dict()), loss, 0
+            best, best_loss, waited = copy.deepcopy(model.state_dict()), loss, 0
         elif (waited := waited + 1) == PATIENCE:
             break
-    probe.load_state_dict(best)
-    return probe.eval()
+    model.load_state_dict(best)
+    return model.eval()
+
+
+def _check(labels: np.ndarray, train: np.ndarray, validation: np.ndarray) -> None:
+    for part, rows in (("training", train), ("validation", validation)):
+        if set(np.unique(np.asarray(labels)[rows])) != {0, 1}:
+            raise ValueError(f"The {part} part needs texts of both classes, labelled 0 and 1.")
+    if np.intersect1d(train, validation).size:
+        raise ValueError("A text stands in both the training and the validation part: it must be in one.")
+
+
+def _batches(rows: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(rows, -(-len(rows) // BATCH))
+
+
+def _round(rows: np.ndarray, generator: torch.Generator) -> Iterator[np.ndarray]:
+    """Few texts make a short pass: then several passes are one round, so that few labels are not few steps."""
+    for _ in range(max(1, ROUND_STEPS // len(_batches(rows)))):
+        yield from _batches(rows[torch.randperm(len(rows), generator=generator).numpy()])
 
 
 def fit_tfidf(
@@ -134,13 +182,3 @@ def fit_tfidf(
     candidates = [LogisticRegression(C=c, **settings).fit(train, labels) for c in TFIDF_C]
     best = max(candidates, key=lambda model: model.score(validation, validation_labels))
     return make_pipeline(vectors, best)
-
-
-def _batches(rows: np.ndarray, lengths: Tensor, generator: torch.Generator) -> Iterator[np.ndarray]:
-    """Shuffle rows into batches of texts of like length, so that little is padded."""
-    shuffled = rows[torch.randperm(len(rows), generator=generator).numpy()]
-    # Sort within blocks of 8 batches: like lengths meet, but never the same company twice.
-    for start in range(0, len(shuffled), 8 * BATCH):
-        block = shuffled[start : start + 8 * BATCH]
-        block = block[np.argsort(lengths[block].numpy(), kind="stable")]
-        yield from np.array_split(block, -(-len(block) // BATCH))

@@ -9,15 +9,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from helpers import heads, pooling
-from helpers.heads import fit_probe, fit_tfidf
+from helpers.heads import fit_pooling, fit_probe, fit_tfidf
 
 DIM = 8
-
-
-@pytest.fixture(autouse=True)
-def larger_steps(monkeypatch):
-    """The protocol counts epochs, and 200 texts make 4 steps of one: too few for its learning rate."""
-    monkeypatch.setattr(heads, "LEARNING_RATE", 0.05)
 
 
 class Ragged:
@@ -64,7 +58,7 @@ TRAIN, VALIDATION, TEST = np.arange(200), np.arange(200, 260), np.arange(260, 46
 def test_what_separates_the_classes_is_learned_under_every_pooling(name):
     # 5 standard deviations on each side: one token alone is enough.
     states, labels = planted(460, signal=5)
-    probe = fit_probe(pooling.make(name, DIM), states, labels, TRAIN, VALIDATION, seed=0)
+    probe = fit_pooling(pooling.make(name, DIM), states, labels, TRAIN, VALIDATION, seed=0)
     assert accuracy(probe, states, labels, TEST) >= 0.97
     one_by_one = [float(probe(*states.padded([row])).sigmoid().detach()) for row in TEST[:5]]
     assert probe.probabilities(states)[TEST[:5]] == pytest.approx(one_by_one, abs=1e-5)
@@ -75,14 +69,14 @@ def test_labels_that_were_shuffled_cannot_be_predicted(name):
     states, labels = planted(460, signal=5)
     shuffled = labels.copy()
     np.random.default_rng(0).shuffle(shuffled)
-    probe = fit_probe(pooling.make(name, DIM), states, shuffled, TRAIN, VALIDATION, seed=0)
+    probe = fit_pooling(pooling.make(name, DIM), states, shuffled, TRAIN, VALIDATION, seed=0)
     # Three standard errors of a fair coin on 200 texts.
     assert accuracy(probe, states, shuffled, TEST) == pytest.approx(0.5, abs=3 * 0.5 / 200**0.5)
 
 
 def test_weighted_sum_learns_where_the_evidence_stands():
     states, labels = planted(460, signal=5, at=1)
-    probe = fit_probe(pooling.make("weighted_sum", DIM), states, labels, TRAIN, VALIDATION, seed=0)
+    probe = fit_pooling(pooling.make("weighted_sum", DIM), states, labels, TRAIN, VALIDATION, seed=0)
     scores = probe.pooling.position_score.detach()
     assert int(scores[:8].argmax()) == 1 and scores[1] > 0.05
     assert (scores[8:] == 0).all(), "no text has so many tokens"
@@ -91,19 +85,19 @@ def test_weighted_sum_learns_where_the_evidence_stands():
 def test_the_same_seed_gives_the_same_probe_and_another_seed_another():
     states, labels = planted(260, signal=0.3)
     torch.manual_seed(1)
-    first = fit_probe(pooling.make("attention", DIM), states, labels, TRAIN, VALIDATION, seed=3).state_dict()
+    first = fit_pooling(pooling.make("attention", DIM), states, labels, TRAIN, VALIDATION, seed=3).state_dict()
     torch.manual_seed(2)  # the seed of the session has no say
-    second = fit_probe(pooling.make("attention", DIM), states, labels, TRAIN, VALIDATION, seed=3).state_dict()
-    other = fit_probe(pooling.make("attention", DIM), states, labels, TRAIN, VALIDATION, seed=4).state_dict()
+    second = fit_pooling(pooling.make("attention", DIM), states, labels, TRAIN, VALIDATION, seed=3).state_dict()
+    other = fit_pooling(pooling.make("attention", DIM), states, labels, TRAIN, VALIDATION, seed=4).state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert not torch.equal(first["linear.weight"], other["linear.weight"])
+    assert not torch.equal(first["probe.linear.weight"], other["probe.linear.weight"])
 
 
 def test_the_callers_pooling_stays_as_it_was():
     states, labels = planted(260, signal=1)
     mine = pooling.make("weighted_sum", DIM)
     before = copy.deepcopy(mine.state_dict())
-    probe = fit_probe(mine, states, labels, TRAIN, VALIDATION, seed=0)
+    probe = fit_pooling(mine, states, labels, TRAIN, VALIDATION, seed=0)
     assert all(torch.equal(before[key], value) for key, value in mine.state_dict().items())
     assert not torch.equal(probe.pooling.query, mine.query), "the copy did learn"
     assert not probe.training
@@ -143,9 +137,9 @@ def validation_losses(monkeypatch) -> list[float]:
 def test_the_epoch_with_the_lowest_validation_loss_is_kept(validation_losses):
     states, labels = planted(260, signal=0.2)  # weak: it overfits soon
     few = np.arange(30)
-    probe = fit_probe(pooling.make("mean", DIM), states, labels, few, VALIDATION, seed=0)
+    probe = fit_pooling(pooling.make("mean", DIM), states, labels, few, VALIDATION, seed=0)
     epochs, best = len(validation_losses), int(np.argmin(validation_losses))
-    assert epochs == best + 1 + heads.PATIENCE < heads.MAX_EPOCHS, "it stopped, and not at once"
+    assert epochs == best + 1 + heads.PATIENCE < heads.MAX_ROUNDS, "it stopped, and not at once"
     assert best > 0
     target = torch.tensor(labels[VALIDATION], dtype=torch.float64)
     p = torch.tensor(probe.probabilities(states)[VALIDATION], dtype=torch.float64)
@@ -157,19 +151,19 @@ def test_the_epoch_with_the_lowest_validation_loss_is_kept(validation_losses):
 @pytest.mark.parametrize("name", ["mean", "weighted_sum"])
 def test_validation_texts_never_reach_a_training_step(name, steps, monkeypatch):
     monkeypatch.setattr(heads, "PATIENCE", 10**6)
-    monkeypatch.setattr(heads, "MAX_EPOCHS", 4)
+    monkeypatch.setattr(heads, "MAX_ROUNDS", 4)
     states, labels = planted(300, signal=0.5)
 
     def trajectory(states: Ragged, labels: np.ndarray, validation: np.ndarray) -> list[list[Tensor]]:
         steps.clear()
-        fit_probe(pooling.make(name, DIM), states, labels, TRAIN, validation, seed=0)
+        fit_pooling(pooling.make(name, DIM), states, labels, TRAIN, validation, seed=0)
         return list(steps)
 
     def equal(one, other) -> bool:
         return all(torch.equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True))
 
     usual = trajectory(states, labels, VALIDATION)
-    assert len(usual) == 4 * 4  # epochs x batches
+    assert len(usual) == 4 * 24  # rounds x steps: 200 texts make 4 batches, so 6 passes are a round
     flipped = labels.copy()
     flipped[VALIDATION] = 1 - flipped[VALIDATION]
     louder = Ragged([row * (100 if number >= 200 else 1) for number, row in enumerate(states.rows)])
@@ -183,43 +177,62 @@ def test_validation_texts_never_reach_a_training_step(name, steps, monkeypatch):
 
 def test_features_are_standardized_by_the_training_part_alone():
     states, labels = planted(260, signal=1)
-    probe = fit_probe(pooling.make("mean", DIM), states, labels, TRAIN, VALIDATION, seed=0)
+    probe = fit_pooling(pooling.make("mean", DIM), states, labels, TRAIN, VALIDATION, seed=0)
     pooled = torch.stack([row.mean(dim=0) for row in states.rows])[TRAIN]
-    torch.testing.assert_close(probe.center, pooled.mean(dim=0), atol=1e-5, rtol=0)
-    torch.testing.assert_close(probe.spread, pooled.std(dim=0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(probe.probe.center, pooled.mean(dim=0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(probe.probe.spread, pooled.std(dim=0), atol=1e-5, rtol=0)
 
 
 def test_a_dimension_that_never_changes_does_no_harm():
     states, labels = planted(460, signal=5)
     for row in states.rows:
         row[:, 0] = 3.0
-    probe = fit_probe(pooling.make("max", DIM), states, labels, TRAIN, VALIDATION, seed=0)
+    probe = fit_pooling(pooling.make("max", DIM), states, labels, TRAIN, VALIDATION, seed=0)
     assert accuracy(probe, states, labels, TEST) >= 0.97
 
 
-def test_batches_hold_every_row_once_and_like_lengths_together():
-    lengths = torch.randint(1, 200, (1000,), generator=torch.Generator().manual_seed(0))
-    rows = np.arange(100, 900)
-    one, other = (
-        list(heads._batches(rows, lengths, torch.Generator().manual_seed(seed))) for seed in (1, 2)
-    )  # fmt: skip
-    for batches in (one, other):
-        assert sorted(np.concatenate(batches)) == rows.tolist()
+def test_a_round_is_one_pass_or_enough_steps():
+    def sizes(n: int) -> tuple[int, list[np.ndarray]]:
+        batches = list(heads._round(np.arange(100, 100 + n), torch.Generator().manual_seed(0)))
         assert all(len(batch) <= heads.BATCH for batch in batches)
-        padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-        assert padded < 1.25 * int(lengths[rows].sum())  # in random company: about twice
-    assert any(set(a) != set(b) for a, b in zip(one, other, strict=True))
+        return len(batches), batches
+
+    steps, batches = sizes(5000)
+    assert steps == -(-5000 // heads.BATCH)
+    assert sorted(np.concatenate(batches)) == list(range(100, 5100)), "every row once"
+    for few in (20, 64, 65, 200, 1500):
+        steps, batches = sizes(few)
+        assert heads.ROUND_STEPS / 2 < steps <= heads.ROUND_STEPS
+        counts = np.unique(np.concatenate(batches), return_counts=True)[1]
+        assert len(counts) == few and len(set(counts)) == 1, "every row as often as every other"
+    assert not np.array_equal(batches[0], np.arange(100, 100 + len(batches[0]))), "shuffled"
+
+
+@pytest.mark.parametrize("name", ["first", "mean", "max", "concat"])
+def test_a_pooling_without_weights_may_pool_once(name):
+    # The same protocol on both ways: on vectors pooled beforehand, and pooling at each step.
+    states, labels = planted(460, signal=0.5)
+    mine = pooling.make(name, DIM)
+    vectors = pooling.pool_all(mine, states)
+    once = fit_probe(vectors, labels, TRAIN, VALIDATION, seed=1)
+    each = fit_pooling(mine, states, labels, TRAIN, VALIDATION, seed=1)
+    # The sums of a padded batch run in another order than those of another batch: float32 rounding, trained upon.
+    np.testing.assert_allclose(once.probabilities(vectors), each.probabilities(states), atol=1e-4)
 
 
 def test_parts_that_cannot_train_or_validate_are_refused():
     states, labels = planted(20, signal=1)
     mean, even, rest = pooling.make("mean", DIM), np.arange(0, 10, 2), np.arange(10, 20)
-    with pytest.raises(ValueError, match="training part has one class only"):
-        fit_probe(mean, states, labels, even, rest, seed=0)
-    with pytest.raises(ValueError, match="validation part has one class only"):
-        fit_probe(mean, states, labels, rest, even, seed=0)
-    with pytest.raises(ValueError, match="both the training and the validation part"):
-        fit_probe(mean, states, labels, np.arange(11), rest, seed=0)
+    vectors = pooling.pool_all(mean, states)
+    for fit in (lambda *parts: fit_pooling(mean, states, *parts), lambda *parts: fit_probe(vectors, *parts)):
+        with pytest.raises(ValueError, match="training part needs texts of both classes"):
+            fit(labels, even, rest, 0)
+        with pytest.raises(ValueError, match="validation part needs texts of both classes"):
+            fit(labels, rest, even, 0)
+        with pytest.raises(ValueError, match="labelled 0 and 1"):
+            fit(2 * labels - 1, np.arange(10), rest, 0)
+        with pytest.raises(ValueError, match="both the training and the validation part"):
+            fit(labels, np.arange(11), rest, 0)
 
 
 # The baseline
