@@ -12,6 +12,8 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from helpers.evaluation import Interval
+
 INK = "#1b1b1b"
 PAPER = "#fdfdfb"  # opaque: the figure stays readable on a dark page
 
@@ -80,6 +82,27 @@ def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = No
     styler.format(formats, precision=3, na_rep="–", escape="html")
     styler.format_index(escape="html").format_index(escape="html", axis="columns")
     display({"text/html": styler.to_html(), "text/plain": f"{caption}\n{frame.to_string()}"}, raw=True)
+
+
+def comparisons(frame: pd.DataFrame, caption: str) -> None:
+    """Display what `evaluation.compare_all` found, in the few columns that a reader needs; effects in points."""
+    points_of = [points(Interval(*row)) for row in frame[["difference", "difference_low", "difference_high"]].values]
+    shown = pd.DataFrame(
+        {
+            "accuracy [95%]": [str(Interval(row.accuracy, row.low, row.high)) for row in frame.itertuples()],
+            "seed SD": frame.seed_sd,
+            "difference [95%]": [None if "nan" in text else text for text in points_of],
+            "corrected p": ["<0.001" if p < 0.001 else p for p in frame.p_holm],
+            "detectable": 100 * frame.detectable,
+        },
+        index=frame.index,
+    )
+    table(shown, caption, {"seed SD": "{:.3f}", "detectable": "{:.1f}"})
+
+
+def points(effect: Interval) -> str:
+    """Write a difference of accuracies in points (hundredths), with its interval."""
+    return f"{100 * effect.value:+.1f} [{100 * effect.low:+.1f}, {100 * effect.high:+.1f}]"
 
 
 def say(text: str) -> None:

@@ -114,3 +114,22 @@ def test_a_widget_leaves_its_picture_at_the_first_values(shown):
     assert drawn[-1] == 0.75, "the figure follows its control"
     assert shown[-1][0]["text/plain"].endswith("to 0.75."), "and so do its words"
     assert plt.get_fignums() == []
+
+
+def test_comparisons_show_effects_in_points_and_small_p_values_as_such(shown):
+    found = pd.DataFrame(
+        {
+            "accuracy": [0.8, 0.75], "low": [0.78, 0.72], "high": [0.82, 0.79], "seed_sd": [0.01, float("nan")],
+            "difference": [float("nan"), -0.05], "difference_low": [float("nan"), -0.0812],
+            "difference_high": [float("nan"), -0.0203], "p_holm": [float("nan"), 4e-5],
+            "detectable": [float("nan"), 0.0345],
+        },
+        index=["mean", "max"],
+    )  # fmt: skip
+    figures.comparisons(found, "Two poolings")
+    ((bundle, _, _),) = shown
+    html, plain = bundle["text/html"], bundle["text/plain"]
+    for text in ("0.800 [0.780, 0.820]", "-5.0 [-8.1, -2.0]", "&lt;0.001", "3.5", "0.010"):
+        assert text in html
+    assert "nan" not in html.lower() and "–" in html, "a missing value is a dash"
+    assert "-5.0 [-8.1, -2.0]" in plain
