@@ -1,5 +1,6 @@
 """Every chapter: its notebook came from its source, is clean, and its checks tell right from wrong."""
 
+import copy
 from pathlib import Path
 
 import nbformat
@@ -28,13 +29,23 @@ def committed(name: str) -> NotebookNode:
     return nbformat.read(NOTEBOOKS / f"{name}.ipynb", 4)
 
 
+def bare(notebook: NotebookNode) -> NotebookNode:
+    """Return all of a notebook but what a run adds to it."""
+    copied = copy.deepcopy(notebook)
+    copied.metadata.pop("course", None)
+    for cell in copied.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return copied
+
+
 def drift(name: str, source: NotebookNode, notebook: NotebookNode) -> list[str]:
     """Say where a notebook no longer fits its source, or its outputs their inputs."""
     found, made, seals = [], course_edition(source, name), notebook.metadata.get("course", {})
     if [cell.source for cell in made.cells] != [cell.source for cell in notebook.cells]:
         found.append("the cells differ from the source: run `python -m tools.notebooks execute`")
-    if [cell.id for cell in made.cells] != [cell.id for cell in notebook.cells]:
-        found.append("the cells' ids differ from the source")
+    elif bare(made) != bare(notebook):
+        found.append("the cells' types, tags, ids or metadata differ from the source")
     if seals.get("inputs_sha256") != inputs_sha256(made):
         found.append("the outputs came from other inputs")
     if seals.get("outputs_sha256") != outputs_sha256(notebook):
@@ -59,6 +70,32 @@ def test_a_changed_source_and_a_changed_output_are_noticed(name):
     notebook = committed(name)
     next(cell for cell in notebook.cells if cell.get("outputs")).outputs.pop()
     assert drift(name, source(name), notebook) == ["the outputs were changed after the run"]
+
+
+def untag(notebook: NotebookNode) -> None:
+    for cell in notebook.cells:
+        cell.metadata.pop("tags", None)
+
+
+def skip(notebook: NotebookNode) -> None:
+    notebook.cells[-1].metadata["tags"] = ["nbval-skip"]
+
+
+def hide(notebook: NotebookNode) -> None:
+    next(cell for cell in notebook.cells if cell.get("outputs")).metadata["jupyter"] = {"outputs_hidden": True}
+
+
+def retype(notebook: NotebookNode) -> None:
+    notebook.cells[-1].cell_type = "raw"
+
+
+@each_chapter
+@pytest.mark.parametrize("change", [untag, skip, hide, retype])
+def test_a_change_beside_the_text_of_a_cell_is_noticed(name, change):
+    # Without its tags, nbval would no longer compare the outputs of a cell.
+    notebook = committed(name)
+    change(notebook)
+    assert drift(name, source(name), notebook) == ["the cells' types, tags, ids or metadata differ from the source"]
 
 
 @each_chapter
