@@ -200,6 +200,25 @@ def test_building_again_keeps_the_outputs_until_the_source_changes(tmp_path, mon
     assert "kept" not in target.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("command", ["build", "execute"])
+def test_the_answers_of_a_learner_are_kept_before_a_notebook_is_written_anew(tmp_path, monkeypatch, executed, command):
+    monkeypatch.setattr(notebooks, "SOURCES", SAMPLE.parent)
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(notebooks, "ANSWERS", tmp_path / "my_answers")
+    monkeypatch.setattr(notebooks, "TIMINGS", tmp_path / "timings.csv")
+    monkeypatch.setattr(notebooks, "execute", lambda *_: execute.Timing("01_sample", "laptop", "warm", 1.0, "a laptop"))
+    target = tmp_path / "01_sample.ipynb"
+    nbformat.write(executed, target)
+    notebooks.main([command])
+    assert not (tmp_path / "my_answers").exists(), "nobody has worked in it"
+    worked = copy.deepcopy(executed)
+    next(cell for cell in worked.cells if "exercise" in tags(cell)).source = "mean = 'my answer'"
+    nbformat.write(worked, target)
+    notebooks.main([command])
+    (kept,) = (tmp_path / "my_answers").iterdir()
+    assert kept.name.startswith("01_sample-") and "my answer" in kept.read_text(encoding="utf-8")
+
+
 def test_an_unknown_chapter_is_answered_with_the_nearest(monkeypatch):
     monkeypatch.setattr(notebooks, "SOURCES", SAMPLE.parent)
     with pytest.raises(SystemExit, match="no chapter '01_simple'.*Did you mean 01_sample?"):

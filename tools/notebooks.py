@@ -9,6 +9,7 @@ NAME is a chapter (01_data) or the number that it begins with (01).
 
 import argparse
 import sys
+import time
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import nbformat
 
 from tools.editions import SourceError, course_edition, read_source, solved_edition, student_edition
 from tools.execute import ChapterError, Timing, execute, record, write
-from tools.project import BUILD, NOTEBOOKS, SOURCES, TIMINGS
+from tools.project import ANSWERS, BUILD, NOTEBOOKS, SOURCES, TIMINGS
 from tools.seal import inputs_sha256
 
 SCALES = ("smoke", "laptop", "full")
@@ -46,6 +47,16 @@ def _named(path: Path, name: str) -> bool:
     return name in (path.stem, path.stem.split("_")[0])
 
 
+def rescue(target: Path) -> None:
+    """Copy a notebook that somebody has worked in to my_answers/ before it is written anew."""
+    notebook = nbformat.read(target, 4) if target.exists() else None
+    sealed = notebook and notebook.metadata.get("course", {}).get("inputs_sha256")
+    if sealed and sealed != inputs_sha256(notebook):
+        kept = ANSWERS / f"{target.stem}-{time.strftime('%Y%m%d-%H%M%S')}.ipynb"
+        write(notebook, kept)
+        print(f"{target.stem}: somebody has worked in this notebook. Their copy is {kept}", flush=True)
+
+
 def build() -> None:
     """Write each chapter's notebook anew where its inputs changed; leave the others alone."""
     for path in chapters([]):
@@ -54,6 +65,7 @@ def build() -> None:
         if target.exists() and inputs_sha256(nbformat.read(target, 4)) == inputs_sha256(notebook):
             print(f"{path.stem}: as it was")
         else:
+            rescue(target)
             write(notebook, target)
             print(f"{path.stem}: written, without outputs")
 
@@ -65,6 +77,7 @@ def run_chapters(scale: str, names: list[str]) -> None:
     for path in chapters(names):
         print(f"{path.stem} runs at {scale} …", flush=True)
         notebook = course_edition(read_source(path), path.stem)
+        rescue(folder / f"{path.stem}.ipynb")
         timings.append(execute(notebook, folder / f"{path.stem}.ipynb", NOTEBOOKS, scale))
         if scale == KEPT:
             record(timings, TIMINGS)

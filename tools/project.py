@@ -7,6 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "source"
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
+ANSWERS = ROOT / "my_answers"  # copies of notebooks that somebody has worked in
 TIMINGS = ROOT / "helpers" / "results" / "timings.csv"
 
 _project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
