@@ -68,8 +68,8 @@ class Shard:
     """
 
     def __init__(self, path: Path):
-        with safe_open(path, "pt") as file:
-            index = [file.get_tensor(name).numpy() for name in ("keys", "offsets", "checksums")]
+        with safe_open(path, "np") as file:  # "np" copies: a mapped file could not be deleted on Windows
+            index = [file.get_tensor(name) for name in ("keys", "offsets", "checksums")]
             if file.metadata()["index"] != _index_checksum(index):
                 raise ValueError(f"{path.name}: the index is damaged")
         self.keys, self.offsets, self.checksums = index
