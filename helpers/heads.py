@@ -86,9 +86,10 @@ def fit_probe(vectors: Tensor, labels: np.ndarray, train: np.ndarray, validation
     Raises
     ------
     ValueError
-        A training or validation part without both classes, or a row in both parts.
+        A training or validation part without both classes, a row in both parts, labels that do not fit the
+        texts, or vectors that are not finite.
     """
-    _check(labels, train, validation)
+    labels, train, validation = _checked(len(vectors), labels, train, validation)
     probe = Probe(vectors[train])
     return _fit(probe, lambda rows: probe(vectors[rows]), labels, train, validation, seed)
 
@@ -107,7 +108,7 @@ def fit_pooling(
     labels, train, validation, seed
         As in `fit_probe`, which also says what is raised.
     """
-    _check(labels, train, validation)
+    labels, train, validation = _checked(len(states), labels, train, validation)
     start = pool_all(pooling, states)[train]
     model = PooledProbe(copy.deepcopy(pooling), Probe(start))
     return _fit(model, lambda rows: model(*states.padded(rows)), labels, train, validation, seed)
@@ -122,7 +123,7 @@ def _fit(
     seed: int,
 ) -> Trained:
     generator = torch.Generator().manual_seed(seed)
-    target = torch.as_tensor(np.asarray(labels), dtype=torch.float32)
+    target = torch.as_tensor(labels, dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
 
     def loss_of(rows: np.ndarray) -> Tensor:
@@ -141,16 +142,24 @@ def _fit(
             best, best_loss, waited = copy.deepcopy(model.state_dict()), loss, 0
         elif (waited := waited + 1) == PATIENCE:
             break
+    if best is None:
+        raise ValueError("The validation loss is not a number: some vectors are infinite or NaN.")
     model.load_state_dict(best)
     return model.eval()
 
 
-def _check(labels: np.ndarray, train: np.ndarray, validation: np.ndarray) -> None:
+def _checked(texts: int, labels: np.ndarray, train: np.ndarray, validation: np.ndarray) -> list[np.ndarray]:
+    labels, train, validation = map(np.asarray, (labels, train, validation))
+    if len(labels) != texts:
+        raise ValueError(f"{len(labels)} labels do not fit {texts} texts.")
     for part, rows in (("training", train), ("validation", validation)):
-        if set(np.unique(np.asarray(labels)[rows])) != {0, 1}:
+        if rows.dtype == bool:
+            raise ValueError(f"The {part} part must be row numbers: np.flatnonzero makes them from True and False.")
+        if set(np.unique(labels[rows])) != {0, 1}:
             raise ValueError(f"The {part} part needs texts of both classes, labelled 0 and 1.")
     if np.intersect1d(train, validation).size:
         raise ValueError("A text stands in both the training and the validation part: it must be in one.")
+    return [labels, train, validation]
 
 
 def _batches(rows: np.ndarray) -> list[np.ndarray]:

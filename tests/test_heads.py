@@ -233,6 +233,21 @@ def test_parts_that_cannot_train_or_validate_are_refused():
             fit(2 * labels - 1, np.arange(10), rest, 0)
         with pytest.raises(ValueError, match="both the training and the validation part"):
             fit(labels, np.arange(11), rest, 0)
+        with pytest.raises(ValueError, match="19 labels do not fit 20 texts"):
+            fit(labels[:-1], np.arange(10), rest, 0)
+        with pytest.raises(ValueError, match="must be row numbers"):
+            fit(labels, np.arange(20) < 10, np.arange(20) >= 10, 0)
+        fit(labels.tolist(), list(range(10)), rest.tolist(), 0)
+
+
+@pytest.mark.parametrize("row, value", [(0, np.nan), (15, np.inf)])
+def test_vectors_that_are_not_finite_are_refused(row, value):
+    states, labels = planted(20, signal=1)
+    states.rows[row][0, 0] = value
+    mean, parts = pooling.make("mean", DIM), (labels, np.arange(10), np.arange(10, 20), 0)
+    for fit in (lambda: fit_pooling(mean, states, *parts), lambda: fit_probe(pooling.pool_all(mean, states), *parts)):
+        with pytest.raises(ValueError, match="infinite or NaN"):
+            fit()
 
 
 # The baseline
