@@ -22,7 +22,7 @@ REGISTRY: dict[str, sources.Package | sources.Hub | Path] = {
 }
 # Weights as safetensors only: a pickle can run code when it is opened.
 HUB_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*",
-             "merges.txt", "special_tokens_map.json"]  # fmt: skip
+             "merges.txt", "special_tokens_map.json", "added_tokens.json"]  # fmt: skip
 SHARD_TEXTS = 1024  # texts a shard: what a killed run can lose
 
 
@@ -55,9 +55,9 @@ class Encoder:
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the matrix products are computed in: bfloat16 where the processor has it."""
+        """What the matrix products are computed in: bfloat16 where the processor has it (Colab's T4 emulates it)."""
         if self.model.device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
         return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 

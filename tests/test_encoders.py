@@ -1,11 +1,13 @@
 """Encoders: the model's own states, computed once, right whatever happens to the cache."""
 
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -98,6 +100,13 @@ def test_dropout_is_off_and_no_weight_asks_for_a_gradient(bert):
     first = encode(bert, TEXTS, 32).values
     clear_cache()
     assert torch.equal(encode(bert, TEXTS, 32).values, first)
+
+
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(bert, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    on_gpu = SimpleNamespace(device=torch.device("cuda"))
+    assert dataclasses.replace(bert, model=on_gpu).dtype == torch.float32
 
 
 def test_where_the_processor_has_bfloat16_it_is_used_and_kept_apart(bert, tiny_bert, monkeypatch, seen):

@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from helpers import sources
+from helpers import encoders, sources
 from helpers.sources import Hub, Package, from_hub, from_package, sha256_of, unknown
 
 REPO = Hub("someone/model", "0123456789abcdef0123456789abcdef01234567")
@@ -58,7 +58,14 @@ def test_a_missing_package_is_said_with_its_command():
 @pytest.mark.parametrize("package", [sources.MINILM, sources.REVIEWS], ids=lambda package: package.distribution)
 def test_the_pinned_checksums_are_those_of_the_installed_files(package):
     folder = from_package(package)
-    assert package.sha256 and all((folder / name).stat().st_size > 100_000 for name in package.sha256)
+    assert max((folder / name).stat().st_size for name in package.sha256) > 10_000_000, "the main file"
+
+
+def test_every_file_that_makes_the_encoder_is_pinned():
+    # One word in config.json, gelu or relu, gives other token states from the same weights.
+    folder = from_package(sources.MINILM)
+    read = {path.name for pattern in encoders.HUB_FILES for path in folder.glob(pattern)}
+    assert read == set(sources.MINILM.sha256)
 
 
 def test_the_nearest_name_is_suggested_only_when_one_is_near():
