@@ -38,7 +38,8 @@ class Comparison:
     effect : Interval
         Accuracy of a minus accuracy of b, a share between -1 and 1.
     p : float
-        Exact McNemar test of the two majority votes over the seeds, not corrected.
+        Exact McNemar test of the two majority votes over the seeds, not corrected. 1 where the votes differ in
+        the opposite direction to `effect`: a gain of the vote is no evidence for a loss of the single seeds.
     disagree : float
         Share of texts on which just one of the two votes is right.
     detectable : float
@@ -98,9 +99,11 @@ def compare(labels: np.ndarray, a: np.ndarray, b: np.ndarray, seed: int = 0) -> 
     only_a, only_b = int((vote_a & ~vote_b).sum()), int((vote_b & ~vote_a).sum())
     table = [[int((vote_a & vote_b).sum()), only_a], [only_b, int((~vote_a & ~vote_b).sum())]]
     disagree = (only_a + only_b) / len(vote_a)
+    effect = _bca_mean(right_a.mean(axis=0) - right_b.mean(axis=0), seed)
+    opposite = effect.value * (only_a - only_b) < 0
     return Comparison(
-        effect=_bca_mean(right_a.mean(axis=0) - right_b.mean(axis=0), seed),
-        p=float(mcnemar(table, exact=True).pvalue),
+        effect=effect,
+        p=1.0 if opposite else float(mcnemar(table, exact=True).pvalue),
         disagree=disagree,
         # No text on which they disagree says nothing about how small a difference could be seen.
         detectable=smallest_detectable_difference(disagree, len(vote_a)) if disagree else float("nan"),
