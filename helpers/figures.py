@@ -78,7 +78,9 @@ def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = No
     """
     # The id comes from the caption: a random one, pandas' default, would make each run differ.
     identity = hashlib.sha256(caption.encode()).hexdigest()[:8]
-    styler = Styler(frame, uuid=identity, cell_ids=False, caption=escape(caption))
+    # Pandas escapes cells and labels, but not the names above them.
+    named = frame.rename_axis(index=_escaped, columns=_escaped)
+    styler = Styler(named, uuid=identity, cell_ids=False, caption=escape(caption))
     styler.format(formats, precision=3, na_rep="–", escape="html")
     styler.format_index(escape="html").format_index(escape="html", axis="columns")
     display({"text/html": styler.to_html(), "text/plain": f"{caption}\n{frame.to_string()}"}, raw=True)
@@ -115,3 +117,7 @@ def described(alt: str) -> str:
     if len(alt.split()) < 4:
         raise ValueError(f"The alt text {alt!r} is too short: say in a sentence what the figure shows.")
     return alt
+
+
+def _escaped(name: object) -> str | None:
+    return None if name is None else escape(str(name))

@@ -81,6 +81,8 @@ def test_a_table_shows_its_caption_in_both_forms_and_escapes_everything(shown):
     assert "12.3%" in html and "–" in html
     for raw, escaped in [("<i>", "&lt;i&gt;share"), ("<b>", "&lt;b&gt;a"), ("c & d", "c &amp; d")]:
         assert raw not in html and escaped in html
+    figures.table(frame.rename_axis(index="<u>row", columns="<u>column"), "Names")
+    assert "<u>" not in shown.pop()[0]["text/html"]
     figures.table(frame, "Shares <at> smoke", {"<i>share": "{:.1%}"})
     assert shown[0] == shown[1], "no random id: the same table, the same output"
 
