@@ -200,12 +200,27 @@ def test_building_again_keeps_the_outputs_until_the_source_changes(tmp_path, mon
     assert "kept" not in target.read_text(encoding="utf-8")
 
 
+def test_a_scale_in_the_environment_is_not_passed_over_in_silence(monkeypatch):
+    asked = []
+    monkeypatch.setattr(notebooks, "run_chapters", lambda scale, names: asked.append(scale))
+    monkeypatch.setenv("COURSE_SCALE", "full")
+    with pytest.raises(SystemExit, match="COURSE_SCALE is full.* add --scale full, or unset it"):
+        notebooks.main(["execute"])
+    notebooks.main(["execute", "--scale", "laptop"])
+    monkeypatch.setenv("COURSE_SCALE", "laptop")
+    notebooks.main(["execute"])
+    monkeypatch.delenv("COURSE_SCALE")
+    notebooks.main(["execute"])
+    assert asked == ["laptop"] * 3
+
+
 @pytest.mark.parametrize("command", ["build", "execute"])
 def test_the_answers_of_a_learner_are_kept_before_a_notebook_is_written_anew(tmp_path, monkeypatch, executed, command):
     monkeypatch.setattr(notebooks, "SOURCES", SAMPLE.parent)
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(notebooks, "ANSWERS", tmp_path / "my_answers")
     monkeypatch.setattr(notebooks, "TIMINGS", tmp_path / "timings.csv")
+    monkeypatch.delenv("COURSE_SCALE", raising=False)
     monkeypatch.setattr(notebooks, "execute", lambda *_: execute.Timing("01_sample", "laptop", "warm", 1.0, "a laptop"))
     target = tmp_path / "01_sample.ipynb"
     nbformat.write(executed, target)
@@ -220,6 +235,7 @@ def test_the_answers_of_a_learner_are_kept_before_a_notebook_is_written_anew(tmp
 
 
 def test_an_unknown_chapter_is_answered_with_the_nearest(monkeypatch):
+    monkeypatch.delenv("COURSE_SCALE", raising=False)
     monkeypatch.setattr(notebooks, "SOURCES", SAMPLE.parent)
     with pytest.raises(SystemExit, match="no chapter '01_simple'.*Did you mean 01_sample?"):
         notebooks.main(["execute", "01_simple"])

@@ -8,6 +8,7 @@ NAME is a chapter (01_data) or the number that it begins with (01).
 """
 
 import argparse
+import os
 import sys
 import time
 from difflib import get_close_matches
@@ -103,15 +104,18 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build")
     runner = commands.add_parser("execute")
-    runner.add_argument("--scale", choices=SCALES, default=KEPT)
+    runner.add_argument("--scale", choices=SCALES, help=f"else {KEPT}")
     runner.add_argument("names", nargs="*", metavar="NAME")
     commands.add_parser("editions")
     chosen = parser.parse_args(arguments)
+    wanted = os.environ.get("COURSE_SCALE") or KEPT
+    if chosen.command == "execute" and not chosen.scale and wanted != KEPT:  # nothing falls back in silence
+        sys.exit(f"COURSE_SCALE is {wanted}, but chapters are kept at {KEPT}: add --scale {wanted}, or unset it.")
     try:
         if chosen.command == "build":
             build()
         elif chosen.command == "execute":
-            run_chapters(chosen.scale, chosen.names)
+            run_chapters(chosen.scale or KEPT, chosen.names)
         else:
             editions()
     except (SourceError, ChapterError, ValueError) as error:
