@@ -52,13 +52,19 @@ def exercise(name: str, answer: object, cases: Callable[[object], dict[str, obje
     except NotImplementedError as error:
         if "not implemented for" not in str(error):  # so says PyTorch of a dtype that an operation cannot take
             return Verdict(name, "not attempted")
-        return Verdict(name, "failed", [f"✘ your answer raised {type(error).__name__}: {error}"])
+        return _raised(name, error)
     except Exception as error:  # whatever a learner's code raises is an answer, not a crash
-        return Verdict(name, "failed", [f"✘ your answer raised {type(error).__name__}: {error}"])
+        return _raised(name, error)
     if not problems:
         return Verdict(name, "failed", ["✘ nothing was checked: this exercise has no cases"])
     lines = [f"✘ {label}: {problem}" if problem else f"✔ {label}" for label, problem in problems.items()]
     return Verdict(name, "failed" if any(problems.values()) else "passed", lines)
+
+
+def _raised(name: str, error: Exception) -> Verdict:
+    # The commonest slip with max: it returns (values, indices), and the trouble shows only later.
+    pair = " (your function returned a pair, values and indices: take .values)" if "return_types" in str(error) else ""
+    return Verdict(name, "failed", [f"✘ your answer raised {type(error).__name__}: {error}{pair}"])
 
 
 def _problem(result: object) -> str | None:
@@ -74,12 +80,13 @@ def _problem(result: object) -> str | None:
         same = got == expected
         return None if isinstance(same, bool) and same else f"got {got!r}, expected {expected!r}"
     if got.shape != expected.shape:
-        return f"got the shape {list(got.shape)}, expected {list(expected.shape)}"
+        shapes = f"got the shape {list(got.shape)}, expected {list(expected.shape)}"
+        return f"{shapes}: {_brief(got)} instead of {_brief(expected)}"
     if not torch.allclose(got, expected, atol=TOLERANCE, rtol=TOLERANCE, equal_nan=False):
         return f"got {_brief(got)}, expected {_brief(expected)}"
     return None
 
 
 def _brief(values: torch.Tensor) -> str:
-    text = str([round(value, 4) for value in values.flatten().tolist()[:6]])
-    return text[:-1] + ", …]" if values.numel() > 6 else text
+    shown = [f"{value:.6g}" for value in values.flatten().tolist()[:6]]
+    return f"[{', '.join(shown)}{', …' if values.numel() > 6 else ''}]"

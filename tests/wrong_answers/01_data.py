@@ -67,8 +67,25 @@ def overlap(a, b, size):
     x, y = ([tuple(t.lower().split()[i : i + size]) for i in range(max(1, len(t.split()) - size + 1))] for t in (a, b))
     return sum(run in y for run in x) / min(len(x), len(y))
 """,
+        # over the text with fewer words, which need not have fewer shingles
+        """
+def overlap(a, b, size):
+    x, y = (
+        {tuple(t.lower().split()[i : i + size]) for i in range(max(1, len(t.split()) - size + 1))} for t in (a, b)
+    )
+    return len(x & y) / (len(x) if len(a.split()) < len(b.split()) else len(y))
+""",
     ],
     "ex-1.3": [
+        # each training text against each exam text, alone: a copy of a copy gets through
+        """
+def without_copies(training, exam):
+    def near(a, b):
+        group = data.near_duplicates([a, b])
+        return group[0] == group[1]
+
+    return [row for row, text in enumerate(training) if not any(near(text, question) for question in exam)]
+""",
         # exact copies only
         """
 def without_copies(training, exam):
