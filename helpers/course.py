@@ -59,7 +59,7 @@ class Session:
     def _lines(self) -> dict[str, str]:
         return {
             "scale": f"{self.scale} ({SCALES[self.scale]})",
-            "hardware": hardware(),
+            "hardware": f"{hardware()}, {torch.get_num_threads()} threads",
             "versions": ", ".join([f"Python {platform.python_version()}"] + [f"{n} {version(n)}" for n in SHOWN]),
             "seed": str(self.seed),
         }

@@ -109,8 +109,12 @@ def from_hub(hub: Hub, patterns: list[str]) -> Path:
     ------
     ConnectionError
         The hub could not be reached, or has no such repository or revision.
+    ValueError
+        ``COURSE_HUB_FOLDER`` is no folder.
     """
     local = os.environ.get("COURSE_HUB_FOLDER")
+    if local and not Path(local).is_dir():
+        raise ValueError(f"COURSE_HUB_FOLDER is {local!r}, which is no folder: correct it, or unset it to use the hub.")
     if local and (Path(local) / hub.repo_id).is_dir():
         return Path(local) / hub.repo_id
     try:

@@ -159,3 +159,9 @@ def test_importing_the_helpers_opens_no_file_makes_no_folder_and_asks_no_network
     # The last line is the watcher's own: it does see a file that is opened.
     assert run.stdout.splitlines() == [f"REFUSED open {os.devnull}"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_local_hub_that_is_no_folder_is_not_passed_over(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_HUB_FOLDER", str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="COURSE_HUB_FOLDER is .*nowhere.*, which is no folder"):
+        sources.from_hub(sources.Hub("owner/name", "a" * 40), ["*.json"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 from sphinx.cmd.build import build_main
 
-from tools.project import NOTEBOOKS, ROOT, TIMINGS
+from tools.project import NOTEBOOKS, ROOT, SOURCES, TIMINGS
 
 
 def with_alt_texts(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -41,7 +41,9 @@ def build(chapters: list[Path], timings: Path, book: Path) -> Path:
 
 if __name__ == "__main__":
     try:
-        page = build(sorted(NOTEBOOKS.glob("*.ipynb")), TIMINGS, ROOT / "book")
+        # Only what has a source: a learner's own notebooks stay out of the book.
+        executed = [NOTEBOOKS / f"{source.stem}.ipynb" for source in sorted(SOURCES.glob("*.py"))]
+        page = build(executed, TIMINGS, ROOT / "book")
     except RuntimeError as error:
         sys.exit(str(error))
     print(f"The book is at {page.relative_to(ROOT)}")

@@ -35,10 +35,11 @@
 import subprocess
 import sys
 
-if "google.colab" in sys.modules:  # on Colab this notebook is alone: fetch the course, once
-    fetch = "git clone -q --depth 1 --branch RELEASE_TAG REPOSITORY_URL /content/course"
-    subprocess.run(f"test -d /content/course || {fetch}", shell=True, check=True)
-    sys.path.insert(0, "/content/course")
+if "google.colab" in sys.modules:  # on Colab this notebook is alone: fetch this release of the course, once
+    home = "/content/course-RELEASE_TAG"
+    clone = f"rm -rf {home}.part && git clone -q --depth 1 --branch RELEASE_TAG REPOSITORY_URL {home}.part"
+    subprocess.run(f"test -d {home} || ({clone} && mv {home}.part {home})", shell=True, check=True)
+    sys.path[:0] = [home] * (home not in sys.path)
 
 from helpers import course
 

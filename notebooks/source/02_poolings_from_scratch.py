@@ -31,10 +31,11 @@
 import subprocess
 import sys
 
-if "google.colab" in sys.modules:  # on Colab this notebook is alone: fetch the course, once
-    fetch = "git clone -q --depth 1 --branch RELEASE_TAG REPOSITORY_URL /content/course"
-    subprocess.run(f"test -d /content/course || {fetch}", shell=True, check=True)
-    sys.path.insert(0, "/content/course")
+if "google.colab" in sys.modules:  # on Colab this notebook is alone: fetch this release of the course, once
+    home = "/content/course-RELEASE_TAG"
+    clone = f"rm -rf {home}.part && git clone -q --depth 1 --branch RELEASE_TAG REPOSITORY_URL {home}.part"
+    subprocess.run(f"test -d {home} || ({clone} && mv {home}.part {home})", shell=True, check=True)
+    sys.path[:0] = [home] * (home not in sys.path)
 
 from helpers import course
 
@@ -523,7 +524,10 @@ def embed(model, ids, mask):
 # You have now met the ideas behind the course's `helpers/pooling.py`: one class for each pooling, all with the same call. Before we build on it we compare it with `sentence-transformers`, on random states with random padding. The largest difference of any number is shown.
 
 # %%
-from sentence_transformers.sentence_transformer.modules import Pooling as LibraryPooling
+try:
+    from sentence_transformers.sentence_transformer.modules import Pooling as LibraryPooling
+except ModuleNotFoundError:  # older versions, as Colab may have one
+    from sentence_transformers.models import Pooling as LibraryPooling
 
 SAME = {
     "cls": "first", "lasttoken": "last", "mean": "mean", "max": "max",
@@ -752,7 +756,7 @@ some_ids = torch.randint(1000, 2000, (8, LENGTH), generator=generator).to(sessio
 
 # %%
 with torch.inference_mode():
-    encoding = seconds(lambda: encoder.model(some_ids), repeats=2)
+    encoding = seconds(lambda: encoder.model(some_ids).last_hidden_state.cpu(), repeats=2)
     pools = {name: pooling.make(name, encoder.dim) for name in pooling.NAMES}
     cost = pd.DataFrame({
         "learned numbers": {name: sum(p.numel() for p in pool.parameters()) for name, pool in pools.items()},
@@ -878,7 +882,7 @@ majority = [y[train_rows[seed]].mean().round() for seed in SEEDS]
 predictions["majority"] = np.stack([np.full(len(y_test), label) for label in majority])
 
 # %% [markdown]
-# Read a row of the table from left to right: the accuracy with its interval over texts; how much it moves from seed to seed; the difference from the mean, in points of accuracy; its corrected p; and the smallest difference that these texts could have shown.
+# Read a row of the table from left to right: the accuracy with its interval over texts; how much it moves from seed to seed; the difference from the mean, in points of accuracy; its corrected p; and the smallest difference that these texts could show in a single test (with the correction for many tests it is somewhat larger).
 
 # %%
 table = evaluation.compare_all(y_test, predictions, reference="mean").sort_values("accuracy", ascending=False)
@@ -922,7 +926,7 @@ for baseline in ("TF-IDF, same part", "TF-IDF, whole text"):
 # %% [markdown]
 # Counting words is a strong baseline, on the same part of the text and more so on the whole. Take that as a warning about *frozen* encoders with few labels, not about transformers: fine-tuning comes in chapter 3. A table of poolings without such a baseline has left out its most useful line.
 #
-# **MiniLM favours the mean, and we know why.** This model was *trained* with mean pooling: the mean vectors of matching sentences were pulled together. Nobody ever asked its [CLS] token to stand for a text. So whatever the table says about mean and [CLS] holds *for this model* and says little about BERT in general. That is a *confound*. The cure is a pair of models trained alike, which the next chapters bring.
+# **MiniLM favours the mean, and we know why.** This model, the encoder at every scale but `full`, was *trained* with mean pooling: the mean vectors of matching sentences were pulled together. Nobody ever asked its [CLS] token to stand for a text. So whatever the table says about mean and [CLS] holds *for this model* and says little about BERT in general. That is a *confound*. The cure is a pair of models trained alike, which the next chapters bring.
 #
 # **Small differences may be noise.** Set each difference beside the smallest one that these texts could show. Where the corrected p is large, the honest report is "no detectable difference", with the interval.
 #
