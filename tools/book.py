@@ -34,7 +34,8 @@ def build(chapters: list[Path], timings: Path, book: Path) -> Path:
         nbformat.write(with_alt_texts(nbformat.read(path, 4)), book / "chapters" / path.name)
     shutil.copy(timings, book / "chapters" / "timings.csv")
     html = book / "_build" / "html"
-    if build_main(["-b", "html", "-q", "-W", "--keep-going", str(book), str(html)]):
+    # Every page anew: after a build that was stopped half-way, Sphinx would keep pages with old titles.
+    if build_main(["-b", "html", "-E", "-a", "-q", "-W", "--keep-going", str(book), str(html)]):
         raise RuntimeError("The book was not built: each line above names a page and what is wrong with it.")
     return html / "index.html"
 
