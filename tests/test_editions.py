@@ -137,7 +137,7 @@ FAULTY = {
     "raised NameError": code_cell(nbformat.v4.new_output("error", ename="NameError", evalue="x", traceback=[])),
     "no alt text": code_cell(shown({"image/png": "iVBO"})),
     "a path of this machine": code_cell(shown({"text/plain": f"'{SAMPLE.parent.parent.parent}/data'"})),
-    "'/home/ada'": code_cell(shown({"text/html": "<p>/home/ada/course</p>"})),
+    "'/home/ada_l'": code_cell(shown({"text/html": "<p>/home/ada_l/course</p>"})),
     "execution counts": code_cell(shown({"text/plain": "1"}), count=2),
     "more than 1.5 MB": code_cell(shown({"text/plain": "x" * 1_600_000})),
 }

@@ -12,7 +12,7 @@ from tools.project import ROOT
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 LARGEST = 1_500_000  # bytes: GitHub shows larger notebooks slowly or not at all
-ELSEWHERE = re.compile(r"/home/\w+|/Users/\w+|/root/|[A-Za-z]:\\+Users\\+\w+|ipykernel_\d+")
+ELSEWHERE = re.compile(r"/home/\w+|/Users/\w+|/root\b|[A-Za-z]:\\+Users\\+\w+|ipykernel_\d+")
 
 
 def inputs_sha256(notebook: NotebookNode) -> str:

@@ -684,7 +684,7 @@ figures.show(
 all_words = model.predict_proba(words.transform(validation["imdb"].text))[:, 1]
 read = validation["imdb"].assign(positive=all_words, error=np.abs(all_words - validation["imdb"].label))
 wrong = read[read.error > 0.5].sort_values("error", ascending=False)
-wrong = wrong[wrong.text.str.split().str.len() >= 60]  # a longer text has more to look for
+wrong = wrong[wrong.id != "b7db02f4ef99351a"]  # left out: too crude for a classroom
 show_texts(
     (f"label {sign[row.label]}; model says {row.positive:.0%} positive", row.text) for row in wrong.head(6).itertuples()
 )
