@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from helpers import cache, sources
+from helpers import cache, course, sources
 
 NAMES = ("imdb", "rotten_tomatoes")
 SPLITS = ("train", "validation", "test")
-SCALES = ("smoke", "laptop", "full")
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 SMOKE_ROWS = {"train": 64, "validation": 32, "test": 32}
 
@@ -56,7 +55,7 @@ def load(name: str, split: str, scale: str = "laptop") -> datasets.Dataset:
     ModuleNotFoundError, ConnectionError
         The package is not installed, or the hub cannot be reached.
     """
-    for what, given, known in (("data set", name, NAMES), ("split", split, SPLITS), ("scale", scale, SCALES)):
+    for what, given, known in (("data set", name, NAMES), ("split", split, SPLITS), ("scale", scale, course.SCALES)):
         if given not in known:
             raise sources.unknown(what, given, list(known))
     table = _published(name) if scale == "full" else _embedded(name)

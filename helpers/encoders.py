@@ -215,6 +215,8 @@ def _folder(name: str, revision: str | None) -> Path:
         return sources.from_package(source)
     if isinstance(source, sources.Hub):
         return sources.from_hub(source, HUB_FILES)
+    if isinstance(source, Path):  # a model of the course's own, in this repository
+        return source
     if Path(name).is_dir():
         return Path(name)
     if "/" in str(name) and revision:

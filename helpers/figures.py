@@ -88,12 +88,12 @@ def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = No
 
 def comparisons(frame: pd.DataFrame, caption: str) -> None:
     """Display what `evaluation.compare_all` found, in the few columns that a reader needs; effects in points."""
-    points_of = [points(Interval(*row)) for row in frame[["difference", "difference_low", "difference_high"]].values]
+    effects = [Interval(*row) for row in frame[["difference", "difference_low", "difference_high"]].values]
     shown = pd.DataFrame(
         {
             "accuracy [95%]": [str(Interval(row.accuracy, row.low, row.high)) for row in frame.itertuples()],
             "seed SD": frame.seed_sd,
-            "difference [95%]": [None if "nan" in text else text for text in points_of],
+            "difference [95%]": [None if pd.isna(effect.value) else points(effect) for effect in effects],
             "corrected p": ["<0.001" if p < 0.001 else p for p in frame.p_holm],
             "detectable": 100 * frame.detectable,
         },

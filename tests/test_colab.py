@@ -45,7 +45,6 @@ def colab(tmp_path):
             "sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
             f"cell = {cell!r}\n"
             f"for _ in range({times}):\n    exec(cell, {{}})\n"
-            "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
             f"print('on the path:', [p for p in sys.path if {str(content)!r} in p])\n"
         )
         # -I: neither this folder nor PYTHONPATH, so that `helpers` comes from the clone or from nowhere;

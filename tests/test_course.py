@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import course, data
+from helpers import course
 from helpers.course import NEEDED, SCALES, Session, install_missing, start
 
 
@@ -51,10 +51,6 @@ def test_an_unknown_scale_lists_the_three_and_suggests_the_nearest(where, shown,
     with pytest.raises(ValueError, match="'labtop': choose one of smoke, laptop, full. Did you mean 'laptop'"):
         start("labtop" if where == "argument" else None)
     assert shown == []
-
-
-def test_the_scales_are_those_of_the_data():
-    assert tuple(SCALES) == data.SCALES
 
 
 def draws() -> tuple:

@@ -242,6 +242,11 @@ def test_a_changed_model_is_never_given_the_old_states(tiny_bert, tmp_path):
     assert_right(encode(encoder, TEXTS, 32), folder, encoder, TEXTS)
 
 
+def test_a_folder_may_stand_in_the_registry(tiny_bert, monkeypatch):
+    monkeypatch.setitem(encoders.REGISTRY, "ours", tiny_bert)
+    assert load("ours").fingerprint == load(str(tiny_bert)).fingerprint
+
+
 def test_two_models_in_folders_of_one_name_do_not_share_a_shelf(tiny_bert, tmp_path):
     folder = save_bert(tmp_path / tiny_bert.name)
     changed_weights(folder)

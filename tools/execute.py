@@ -63,7 +63,7 @@ def execute(notebook: NotebookNode, target: Path, folder: Path, scale: str) -> T
     ChapterError
         A cell failed, or the outputs have a fault. `target` is left as it was.
     """
-    before, start = cache_bytes(), time.perf_counter()
+    before, start = cache.info(), time.perf_counter()
     try:
         run(notebook, folder, scale)
     except CellExecutionError as error:
@@ -77,7 +77,7 @@ def execute(notebook: NotebookNode, target: Path, folder: Path, scale: str) -> T
         raise ChapterError(f"{target.stem} ran, but cannot be kept:\n  " + "\n  ".join(found))
     seal(notebook, scale)
     write(notebook, target)
-    grown = cache_bytes() > before
+    grown = cache.info()["files"] > before["files"]
     return Timing(target.stem, scale, "cold" if grown else "warm", round(seconds, 1), hardware())
 
 
@@ -86,11 +86,6 @@ def write(notebook: NotebookNode, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with cache.atomic(target) as temporary:
         nbformat.write(notebook, temporary)
-
-
-def cache_bytes() -> int:
-    """Return the size of the cache of token states."""
-    return sum(path.stat().st_size for path in cache.root().rglob("*") if path.is_file())
 
 
 def hardware() -> str:

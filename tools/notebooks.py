@@ -16,12 +16,12 @@ from pathlib import Path
 
 import nbformat
 
+from helpers import course
 from tools.editions import SourceError, course_edition, read_source, solved_edition, student_edition
 from tools.execute import ChapterError, Timing, execute, record, write
 from tools.project import ANSWERS, BUILD, NOTEBOOKS, SOURCES, TIMINGS
 from tools.seal import inputs_sha256
 
-SCALES = ("smoke", "laptop", "full")
 KEPT = "laptop"  # the scale whose outputs are committed
 
 
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build")
     runner = commands.add_parser("execute")
-    runner.add_argument("--scale", choices=SCALES, help=f"else {KEPT}")
+    runner.add_argument("--scale", choices=list(course.SCALES), help=f"else {KEPT}")
     runner.add_argument("names", nargs="*", metavar="NAME")
     commands.add_parser("editions")
     chosen = parser.parse_args(arguments)
