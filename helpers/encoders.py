@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from helpers import cache, sources
+from helpers import cache, checkpoints, sources
+
+MODELS = Path(__file__).parent / "models"  # the course's own
 
 #: The one list of encoders: a name and where its files come from.
 REGISTRY: dict[str, sources.Package | sources.Hub | Path] = {
+    "mini-bert": MODELS / "mini-bert",
+    "mini-gpt2": MODELS / "mini-gpt2",
     "minilm": sources.MINILM,
+    "smollm2": sources.SMOLLM2,
     "bert-base": sources.Hub("google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"),
     "gpt2": sources.Hub("openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e"),
 }
-# Weights as safetensors only: a pickle can run code when it is opened.
-HUB_FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*",
-             "merges.txt", "special_tokens_map.json", "added_tokens.json"]  # fmt: skip
 SHARD_TEXTS = 1024  # texts a shard: what a killed run can lose
 # Places a batch. On a processor a small batch stays in its cache: measured 1.2 times as fast as one of 8,192.
 TOKEN_BUDGET = {"cpu": 2048, "cuda": 32_768}
@@ -38,8 +39,14 @@ class Encoder:
         Hash of weights, configuration and tokenizer: two encoders with the same one give the same states.
     dim : int
         Size of a token state, ``d``.
+    layers : int
+        Number of its layers, ``L``: layer 0 is what enters the first one, layer L what leaves the last.
     max_length : int
-        Most tokens that the model has positions for.
+        Most tokens that the model has positions for, special ones counted.
+    special_tokens : tuple of str
+        What the tokenizer puts around each text by itself.
+    pad_token : str
+        What fills a batch up; the mask hides it, and no state of it is ever kept.
     """
 
     name: str
@@ -52,8 +59,21 @@ class Encoder:
         return self.model.config.hidden_size
 
     @property
+    def layers(self) -> int:
+        return self.model.config.num_hidden_layers
+
+    @property
     def max_length(self) -> int:
-        return self.model.config.max_position_embeddings
+        # A RoBERTa has two positions more than it can use: its tokenizer knows.
+        return min(self.model.config.max_position_embeddings, self.tokenizer.model_max_length)
+
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        return tuple(self.tokenizer.convert_ids_to_tokens(self.tokenizer("")["input_ids"]))
+
+    @property
+    def pad_token(self) -> str:
+        return self.tokenizer.pad_token
 
     @property
     def dtype(self) -> torch.dtype:
@@ -68,14 +88,17 @@ class TokenStates:
 
     Parameters
     ----------
-    encoder, texts, max_length
+    encoder, texts, max_length, layer
         What the states were made from: needed to make a text's states again if its copy on disk is damaged.
     places : list of cache.Place
         Where each text's states lie.
     """
 
-    def __init__(self, encoder: Encoder, texts: list[str], max_length: int, places: list[cache.Place]):
-        self._encoder, self._texts, self._max_length, self._places = encoder, texts, max_length, places
+    def __init__(
+        self, encoder: Encoder, texts: list[str], max_length: int, layer: int, places: list[cache.Place]
+    ):
+        self._encoder, self._texts, self._max_length, self._layer = encoder, texts, max_length, layer
+        self._places = places
         lengths = [place.stop - place.start for place in places]
         self.offsets = torch.tensor([0] + lengths).cumsum(0)  # [n + 1]
 
@@ -95,8 +118,9 @@ class TokenStates:
         """Return one text's states, ``[T, d]`` (float16)."""
         states = self._places[row].read()
         if states is None:  # damaged on disk after it was opened: compute this text again
-            _compute(self._encoder, {self._texts[row]: row}, self._max_length)
-            self._places[row] = _shelf(self._encoder, self._max_length).find()[_key(self._texts[row])]
+            shelf = _shelf(self._encoder, self._max_length, self._layer)
+            _compute(self._encoder, {self._texts[row]: row}, self._max_length, {self._layer: shelf})
+            self._places[row] = shelf.find()[_key(self._texts[row])]
             states = self._places[row].read()
             if states is None:
                 raise OSError(f"The cache folder {cache.root()} damages what is written to it: check the disk.")
@@ -131,30 +155,13 @@ def load(name: str, revision: str | None = None) -> Encoder:
     ModuleNotFoundError, ConnectionError
         The package is not installed, or the hub cannot be reached.
     """
-    folder = _folder(name, revision)
-    if not any(folder.glob("model*.safetensors")):
-        raise ValueError(
-            f"The folder of {name!r} holds no model*.safetensors: the course opens no pickled weights, which can "
-            "run code. Save the model again with model.save_pretrained(folder)."
-        )
-    files = sorted({path for pattern in HUB_FILES for path in folder.glob(pattern)})
-    contents = [f"{path.name} {sources.sha256_of(path)}" for path in files]
-    try:
-        model = AutoModel.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except SafetensorError as error:
-        raise ValueError(f"The weights of {name!r} are damaged ({error}): fetch or save them again.") from error
-    if tokenizer.pad_token is None:  # GPT-2: any token will do, since the mask hides it
-        tokenizer.pad_token = tokenizer.eos_token
+    found = checkpoints.read(_folder(name, revision), name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    fingerprint = hashlib.sha256("\n".join(contents).encode()).hexdigest()[:16]
-    return Encoder(name, model.eval().requires_grad_(False).to(device), tokenizer, fingerprint)
+    return Encoder(name, found.model.to(device), found.tokenizer, found.fingerprint)
 
 
-def encode(encoder: Encoder, texts: list[str], max_length: int = 256) -> TokenStates:
-    """Return the last layer's token states of each text, from the cache where they are there.
+def encode(encoder: Encoder, texts: list[str], max_length: int = 256, layer: int = -1) -> TokenStates:
+    """Return one layer's token states of each text, from the cache where they are there.
 
     Parameters
     ----------
@@ -162,6 +169,8 @@ def encode(encoder: Encoder, texts: list[str], max_length: int = 256) -> TokenSt
     texts : list of str, length n
     max_length : int
         Longer texts keep their first tokens (special tokens counted).
+    layer : int
+        0 (what enters the first layer) to L (what leaves the last), or counted from the end: -1 is the last.
 
     Returns
     -------
@@ -171,20 +180,17 @@ def encode(encoder: Encoder, texts: list[str], max_length: int = 256) -> TokenSt
     Raises
     ------
     ValueError
-        No text, an entry that is no text, a text without a token (an empty one in GPT-2), or a
-        `max_length` that the model has no positions for.
+        No text, an entry that is no text, a text without a token (an empty one in GPT-2), a `max_length`
+        that the model has no positions for, or a layer that it does not have.
     """
-    if isinstance(texts, str) or not (texts := list(texts)) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("encode needs a list of one or more strings.")
-    if not 1 < max_length <= encoder.max_length:
-        raise ValueError(f"max_length is {max_length}: {encoder.name} takes 2 to {encoder.max_length}.")
-    shelf = _shelf(encoder, max_length)
-    found = shelf.find()
-    missing = {text: row for row, text in reversed([*enumerate(texts)]) if _key(text) not in found}
-    if missing:
-        _compute(encoder, missing, max_length)
-        found = shelf.find()
-    return TokenStates(encoder, texts, max_length, [found[_key(text)] for text in texts])
+    if not -encoder.layers - 1 <= layer <= encoder.layers:
+        raise ValueError(f"layer is {layer}: {encoder.name} has 0 to {encoder.layers}, or -1 for the last.")
+    return _encode(encoder, texts, max_length, [layer % (encoder.layers + 1)])[0]
+
+
+def encode_layers(encoder: Encoder, texts: list[str], max_length: int = 256) -> list[TokenStates]:
+    """Return the token states of every layer, 0 to L, from one pass. Parameters and errors as in `encode`."""
+    return _encode(encoder, texts, max_length, list(range(encoder.layers + 1)))
 
 
 def by_length(lengths: list[int], token_budget: int) -> list[list[int]]:
@@ -214,13 +220,13 @@ def _folder(name: str, revision: str | None) -> Path:
     if isinstance(source, sources.Package):
         return sources.from_package(source)
     if isinstance(source, sources.Hub):
-        return sources.from_hub(source, HUB_FILES)
+        return sources.from_hub(source, checkpoints.FILES)
     if isinstance(source, Path):  # a model of the course's own, in this repository
         return source
     if Path(name).is_dir():
         return Path(name)
     if "/" in str(name) and revision:
-        return sources.from_hub(sources.Hub(name, revision), HUB_FILES)
+        return sources.from_hub(sources.Hub(name, revision), checkpoints.FILES)
     if "/" in str(name):
         raise ValueError(
             f"{name!r} is no folder here. For a hub id, pin it: encoders.load({name!r}, revision=<commit hash>)."
@@ -232,35 +238,59 @@ def _key(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
-def _shelf(encoder: Encoder, max_length: int) -> cache.Shelf:
-    described = json.dumps([encoder.fingerprint, max_length, str(encoder.dtype)])
-    return cache.Shelf(f"{Path(encoder.name).name}-{max_length}-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
+def _shelf(encoder: Encoder, max_length: int, layer: int) -> cache.Shelf:
+    described = json.dumps([encoder.fingerprint, max_length, str(encoder.dtype), layer])
+    digest = hashlib.sha256(described.encode()).hexdigest()[:16]
+    return cache.Shelf(f"{Path(encoder.name).name}-{max_length}-layer{layer}-{digest}")
+
+
+def _encode(encoder: Encoder, texts: list[str], max_length: int, layers: list[int]) -> list[TokenStates]:
+    if isinstance(texts, str) or not (texts := list(texts)) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("encode needs a list of one or more strings.")
+    if not 1 < max_length <= encoder.max_length:
+        raise ValueError(f"max_length is {max_length}: {encoder.name} takes 2 to {encoder.max_length}.")
+    shelves = {layer: _shelf(encoder, max_length, layer) for layer in layers}
+    found = {layer: shelf.find() for layer, shelf in shelves.items()}
+    missing = {
+        text: row for row, text in reversed([*enumerate(texts)])
+        if any(_key(text) not in places for places in found.values())
+    }  # fmt: skip
+    if missing:
+        _compute(encoder, missing, max_length, shelves)
+        found = {layer: shelf.find() for layer, shelf in shelves.items()}
+    return [
+        TokenStates(encoder, texts, max_length, layer, [found[layer][_key(text)] for text in texts])
+        for layer in layers
+    ]
 
 
 @torch.inference_mode()
-def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int) -> None:
-    """Compute some texts' states and put them on the shelf; errors name a text's row."""
-    shelf, model, texts = _shelf(encoder, max_length), encoder.model, sorted(rows_of, key=_key)
+def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int, shelves: dict[int, cache.Shelf]) -> None:
+    """Compute some texts' states and put each layer's on its shelf; errors name a text's row."""
+    model, texts, step = encoder.model, sorted(rows_of, key=_key), max(1, SHARD_TEXTS // len(shelves))
     # The bar comes only when the work is long enough to wonder about.
     bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
-    for start in range(0, len(texts), SHARD_TEXTS):
-        part = texts[start : start + SHARD_TEXTS]
+    for start in range(0, len(texts), step):
+        part = texts[start : start + step]
         tokens = encoder.tokenizer(part, truncation=True, max_length=max_length)["input_ids"]
         for text, found in zip(part, tokens, strict=True):
             if not found:
                 raise ValueError(f"Row {rows_of[text]}: {encoder.name} makes no token of the text {text[:60]!r}.")
-        states: list[torch.Tensor] = [torch.empty(0)] * len(part)
+        states = {layer: [torch.empty(0)] * len(part) for layer in shelves}
         for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
+            # Padded on the right, so that a position is a token's place in its text, whatever the model.
             batch = encoder.tokenizer.pad(
                 {"input_ids": [tokens[row] for row in rows]}, padding_side="right", return_tensors="pt"
             ).to(model.device)
             with torch.autocast(model.device.type, encoder.dtype, enabled=encoder.dtype != torch.float32):
-                hidden = model(**batch).last_hidden_state  # [n, T, d]
-            hidden = hidden.to(torch.float16).cpu()
-            for row, state in zip(rows, hidden, strict=True):
-                states[row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only
-                if not states[row].isfinite().all():
-                    raise ValueError(f"Row {rows_of[part[row]]}: {encoder.name} gives states too large for float16.")
+                hidden = model(**batch, output_hidden_states=True).hidden_states  # (L + 1) x [n, T, d]
+            for layer in shelves:
+                for row, state in zip(rows, hidden[layer].to(torch.float16).cpu(), strict=True):
+                    states[layer][row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only
+                    if not states[layer][row].isfinite().all():
+                        what = f"{encoder.name} gives states too large for float16"
+                        raise ValueError(f"Row {rows_of[part[row]]}: {what} in layer {layer}.")
             bar.update(len(rows))
-        shelf.add([_key(text) for text in part], states)
+        for layer, shelf in shelves.items():
+            shelf.add([_key(text) for text in part], states[layer])
     bar.close()

