@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def from_hub(hub: Hub, patterns: list[str]) -> Path:
     ConnectionError
         The hub could not be reached, or has no such repository or revision.
     ValueError
-        ``COURSE_HUB_FOLDER`` is no folder.
+        ``COURSE_HUB_FOLDER`` is no folder, or the repository's name is none.
     """
     local = os.environ.get("COURSE_HUB_FOLDER")
     if local and not Path(local).is_dir():
@@ -129,7 +129,9 @@ def from_hub(hub: Hub, patterns: list[str]) -> Path:
         return Path(
             snapshot_download(hub.repo_id, repo_type=hub.kind, revision=hub.revision, allow_patterns=patterns)
         )
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+    except HFValidationError:  # no name that a repository could have
+        raise
+    except Exception as error:  # whatever the transport raises, which changes from version to version of the library
         raise ConnectionError(
             f"Could not fetch the {hub.kind} {hub.repo_id} at revision {hub.revision} from the hub "
             f"({type(error).__name__}). Connect to the network, or put a copy in a folder "

@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from helpers import encoders, sources
+from helpers import checkpoints, sources
 from helpers.sources import Hub, Package, from_hub, from_package, sha256_of, unknown
 
 REPO = Hub("someone/model", "0123456789abcdef0123456789abcdef01234567")
@@ -64,7 +64,7 @@ def test_the_pinned_checksums_are_those_of_the_installed_files(package):
 def test_every_file_that_makes_the_encoder_is_pinned():
     # One word in config.json, gelu or relu, gives other token states from the same weights.
     folder = from_package(sources.MINILM)
-    read = {path.name for pattern in encoders.HUB_FILES for path in folder.glob(pattern)}
+    read = {path.name for pattern in checkpoints.FILES for path in folder.glob(pattern)}
     assert read == set(sources.MINILM.sha256)
 
 
