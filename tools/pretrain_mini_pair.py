@@ -28,24 +28,21 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm.auto import tqdm
-from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from helpers.cache import atomic
 from tools import corpus
 from tools.execute import hardware
-from tools.project import BUILD, ROOT
+from tools.mini_models import NAMES, causal_loss, choose_masks, masked_loss, new_model
+from tools.project import BUILD, MODELS, RESULTS
 
-NAMES = ("mini-bert", "mini-gpt2")
-MODELS = ROOT / "helpers" / "models"
-RESULTS = ROOT / "helpers" / "results"
 TOKENS = 8e6
 SEED = 0
-LAYERS, DIM, HEADS = 4, 256, 4
 BATCH_TOKENS = 1024
 SHORT, LONG = 128, corpus.POSITIONS
 LONG_SHARE = 0.25  # of all tokens, at the end: blocks of 512 places, while the rate falls to zero
 WARMUP_TOKENS = 200_000
 SAVE_STEPS = 250
+FLOAT16_BOUND = 0.01  # the most that storing in float16 may move a probability
 HELDOUT_BLOCKS = 128  # of 128 places, from the validation split
 
 
@@ -91,49 +88,6 @@ class Plan:
         warm = (step - since + 1) * self.batch_tokens / WARMUP_TOKENS
         fall = (self.steps - step) / max(1, self.steps - self.trunk)
         return min(1.0, warm, fall)
-
-
-def new_model(name: str, seed: int = SEED) -> PreTrainedModel:
-    """Return the untrained model: 4 layers of 256 with 4 heads, 512 positions, 8,192 pieces."""
-    torch.manual_seed(seed)
-    if name == "mini-bert":
-        return BertForMaskedLM(BertConfig(
-            vocab_size=corpus.VOCABULARY, hidden_size=DIM, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
-            intermediate_size=4 * DIM, max_position_embeddings=corpus.POSITIONS, type_vocab_size=1,
-            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=corpus.PAD,
-        ))  # fmt: skip
-    return GPT2LMHeadModel(GPT2Config(
-        vocab_size=corpus.VOCABULARY, n_embd=DIM, n_layer=LAYERS, n_head=HEADS, n_positions=corpus.POSITIONS,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, pad_token_id=corpus.PAD, bos_token_id=corpus.CLS,
-        eos_token_id=corpus.SEP,
-    ))  # fmt: skip
-
-
-def causal_loss(model: PreTrainedModel, ids: Tensor) -> Tensor:
-    """Mean loss (nats) of predicting each token from those before it: ``[n, T]`` -> scalar.
-
-    A BERT looks both ways, so it is given a triangular mask: place i sees the places up to i.
-    """
-    if isinstance(model, BertForMaskedLM):
-        n, places = ids.shape
-        triangle = torch.ones(places, places, dtype=torch.bool, device=ids.device).tril()
-        states = model.bert(ids, attention_mask=triangle.expand(n, 1, places, places)).last_hidden_state
-        head: nn.Module = model.cls
-    else:
-        states, head = model.transformer(ids, use_cache=False).last_hidden_state, model.lm_head
-    logits = head(states[:, :-1].flatten(0, 1))  # [n, T, d] -> [n * (T - 1), vocabulary]
-    return nn.functional.cross_entropy(logits.float(), ids[:, 1:].flatten())
-
-
-def choose_masks(ids: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Choose which tokens become [MASK], never a special one: ``[n, T]`` -> bool ``[n, T]``."""
-    return (torch.rand(ids.shape, generator=generator) < share) & (ids.cpu() > corpus.MASK)
-
-
-def masked_loss(model: BertForMaskedLM, ids: Tensor, chosen: Tensor) -> Tensor:
-    """Mean loss (nats) at the places that carry [MASK]; the head is computed there only."""
-    states = model.bert(ids.masked_fill(chosen, corpus.MASK)).last_hidden_state  # [n, T, d]
-    return nn.functional.cross_entropy(model.cls(states[chosen]).float(), ids[chosen])
 
 
 class Run:
@@ -220,13 +174,18 @@ class Run:
             "seconds": round(self.seconds, 1),
         })  # fmt: skip
 
+    @torch.no_grad()
+    def probabilities(self) -> Tensor:
+        """Return what the model predicts on some held-out blocks, ``[n, T, vocabulary]``."""
+        return self.model(self.heldout[:8].to(self.device)).logits.float().softmax(dim=-1)
+
     def _save(self, kind: str) -> None:
         """Write weights, optimizer and history as one safetensors file, whole or not at all."""
         tensors = {f"model.{key}": value for key, value in self._weights().items()}
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{key}": value for key, value in state.items()}
         about = {"step": self.step, "seconds": self.seconds, "history": self.history, "plan_tokens": self.plan.tokens}
-        about |= self._identity()
+        about |= self.identity()
         with atomic(self.folder / f"{self.name}-{kind}.safetensors") as temporary:
             save_file(tensors, temporary, metadata={"run": json.dumps(about)})
 
@@ -245,7 +204,7 @@ class Run:
             path = self.folder / f"{self.name}-{kind}.safetensors"
             with suppress(FileNotFoundError), safe_open(path, "pt", device=self.device) as file:
                 about = json.loads(file.metadata()["run"])
-                if any(about[key] != value for key, value in json.loads(json.dumps(self._identity())).items()):
+                if any(about[key] != value for key, value in json.loads(json.dumps(self.identity())).items()):
                     raise ValueError(
                         f"{path.name} was made with another recipe or other texts: choose another --work folder, "
                         "or delete it to start again."
@@ -290,18 +249,33 @@ def pretrain(name: str, tokens: int, device: str, work: Path, out: Path, results
 
 
 def export(run: Run, tokenizer: Tokenizer, target: Path) -> None:
-    """Write weights (float16), configuration, tokenizer and loss curve; the folder changes only when all is there."""
+    """Write weights (float16), configuration, tokenizer and provenance to a folder.
+
+    Raises
+    ------
+    FloatingPointError
+        Float16 would move a probability by more than `FLOAT16_BOUND`.
+    """
+    before = run.probabilities()
+    run.model.half().float()
+    shift = float((run.probabilities() - before).abs().max())
+    if not shift <= FLOAT16_BOUND:
+        raise FloatingPointError(f"{run.name}: float16 moves a probability by {shift:.3g}, more than {FLOAT16_BOUND}.")
+    recipe = asdict(run.recipe)
+    tokens = run.step * run.plan.batch_tokens
+    provenance = run.identity() | {
+        "recipe": recipe | {"causal_tokens": min(recipe["causal_tokens"], tokens)},
+        "tokens": tokens, "corpus_tokens": len(run.batches.line), "seconds": round(run.seconds),
+        "hardware": hardware(), "device": run.device, "date": time.strftime("%Y-%m-%d"), "float16_shift": shift,
+        "versions": {package: version(package) for package in ("torch", "transformers", "tokenizers")},
+    }  # fmt: skip
+    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         run.model.half().save_pretrained(folder)
         corpus.for_model(tokenizer, run.name).save_pretrained(folder)
-        provenance = {
-            "tokens": run.step * run.plan.batch_tokens, "seconds": round(run.seconds), "hardware": hardware(),
-            "device": run.device, "date": time.strftime("%Y-%m-%d"), **run._identity(),
-            "versions": {package: version(package) for package in ("torch", "transformers", "tokenizers")},
-        }  # fmt: skip
         (Path(folder) / "training.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
         target.mkdir(exist_ok=True)
-        for path in Path(folder).iterdir():
+        for path in Path(folder).iterdir():  # the old file or the new one, never a half
             os.replace(path, target / path.name)
 
 

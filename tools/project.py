@@ -8,7 +8,9 @@ SOURCES = ROOT / "notebooks" / "source"
 NOTEBOOKS = ROOT / "notebooks"
 BUILD = ROOT / "build"
 ANSWERS = ROOT / "my_answers"  # copies of notebooks that somebody has worked in
-TIMINGS = ROOT / "helpers" / "results" / "timings.csv"
+MODELS = ROOT / "helpers" / "models"  # the mini pair
+RESULTS = ROOT / "helpers" / "results"
+TIMINGS = RESULTS / "timings.csv"
 
 _project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY_URL: str = _project["urls"]["Repository"]

@@ -1,0 +1,232 @@
+"""Measure the mini pair against what it has to beat, and write the model cards from what was found.
+
+    python -m tools.measure_mini_pair          # what is missing, then the tables and the cards
+
+Three questions: is its held-out loss lower than that of word and word-pair counts; is a frozen probe on it better
+than on the same model with random weights; is fine-tuning better than the frozen probe. The test split answers.
+"""
+
+import argparse
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
+
+from helpers import cache, data, encoders, evaluation, heads, pooling
+from helpers.encoders import Encoder, by_length
+from tools import corpus, model_card, ngram
+from tools.mini_models import NAMES, choose_masks, new_model
+from tools.pretrain_mini_pair import RECIPES, SEED
+from tools.project import BUILD, MODELS, RESULTS
+
+WORK = BUILD / "mini_pair"
+LABELS, VALIDATION, TEST, LENGTH = 2000, 250, 1000, 256  # imdb reviews, imdb reviews, imdb reviews, tokens
+SEEDS = range(5)
+POOLINGS = ("mean", "max", "last", "first")  # frozen; fine-tuning is measured with the mean
+HELDOUT_TOKENS = 100_000
+
+# Fine-tuning, the same for both models and for random weights: nothing here was chosen by looking at the test split.
+EPOCHS, BATCH = 2, 16  # texts
+ENCODER_RATE, HEAD_RATE, WEIGHT_DECAY, WARMUP = 3e-4, 3e-3, 0.01, 0.1
+
+
+def heldout_losses(name: str, folder: Path, length: int) -> dict[str, object]:
+    """Loss (nats a token) of the model and of both counts, at the same places of the test split.
+
+    For the BERT these are the places that carry [MASK]; the counts are even told the true token before each.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    shared = tokenizer.backend_tokenizer
+    line = corpus.stream(shared, corpus.texts("train"), SEED).numpy()
+    blocks = corpus.blocks(corpus.stream(shared, corpus.texts("test"), SEED), length)
+    blocks = blocks[: HELDOUT_TOKENS // length]  # [n, length]
+    auto = AutoModelForMaskedLM if name == "mini-bert" else AutoModelForCausalLM
+    model = auto.from_pretrained(folder, dtype=torch.float32).eval()
+    if name == "mini-bert":
+        chosen = choose_masks(blocks, RECIPES[name].mask_share, torch.Generator().manual_seed(SEED))
+    else:
+        chosen = torch.ones_like(blocks, dtype=torch.bool)
+        chosen[:, 0] = False  # nothing stands before the first place
+    losses = torch.cat([_losses(model, *both) for both in zip(blocks.split(16), chosen.split(16), strict=True)])
+    row, place = chosen.nonzero(as_tuple=True)
+    before, tokens = blocks[row, place - 1].numpy(), blocks[row, place].numpy()
+    counts = {"unigram": ngram.Unigram, "bigram": ngram.Bigram}
+    return {
+        "model": name, "block": length, "places": len(tokens), "loss": losses.mean().item(),
+        **{key: made(line, corpus.VOCABULARY).losses(before, tokens).mean() for key, made in counts.items()},
+    }  # fmt: skip
+
+
+@torch.inference_mode()
+def _losses(model: PreTrainedModel, ids: Tensor, chosen: Tensor) -> Tensor:
+    """Loss of each chosen token: ``[n, T]``, bool ``[n, T]`` -> ``[chosen]``."""
+    if model.config.model_type == "bert":
+        logits = model(ids.masked_fill(chosen, corpus.MASK)).logits[chosen]  # [chosen, vocabulary]
+    else:
+        logits = model(ids).logits[:, :-1][chosen[:, 1:]]
+    return nn.functional.cross_entropy(logits, ids[chosen], reduction="none")
+
+
+def reviews() -> tuple[list[str], np.ndarray, list[str], np.ndarray]:
+    """Labelled texts (training, then validation) with labels, and test texts with labels."""
+    parts = {split: data.load("imdb", split) for split in data.SPLITS}
+    train, validation, test = (
+        parts[split].select(range(size))
+        for split, size in zip(data.SPLITS, (LABELS, VALIDATION, TEST), strict=True)
+    )
+    labels = np.array(train["label"][:] + validation["label"][:])
+    return train["text"][:] + validation["text"][:], labels, test["text"][:], np.array(test["label"][:])
+
+
+def encoder_of(name: str, weights: str) -> Encoder:
+    """Return the pretrained encoder, or the same one with the random weights that its training began with."""
+    return encoders.load(str({"pretrained": MODELS / name, "random": WORK / f"random-{name}"}[weights]))
+
+
+def frozen(name: str, weights: str, pool: str) -> np.ndarray:
+    """Test probabilities of a probe on the frozen encoder, ``[seeds, n]``: the seed is the order of the batches."""
+    texts, labels, test_texts, _ = reviews()
+    encoder = encoder_of(name, weights)
+    pool_module = pooling.make(pool, encoder.dim)
+    vectors, test_vectors = (
+        pooling.pool_all(pool_module, encoders.encode(encoder, part, LENGTH)) for part in (texts, test_texts)
+    )
+    rows = np.arange(len(labels))
+    probes = [heads.fit_probe(vectors, labels, rows[:LABELS], rows[LABELS:], seed) for seed in SEEDS]
+    return np.stack([probe.probabilities(test_vectors) for probe in probes])
+
+
+class Classifier(nn.Module):
+    """Encoder, mean pooling and one linear unit, trained together."""
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        self.encoder, self.pooling, self.head = encoder.model, pooling.Mean(), nn.Linear(encoder.dim, 1)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Return the log-odds of *positive*: ``[n, T]``, ``[n, T]`` -> ``[n]``."""
+        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # [n, T, d]
+        return self.head(self.pooling(states, mask.bool())).squeeze(-1)
+
+
+def fine_tuned(name: str, weights: str, seed: int) -> np.ndarray:
+    """Test probabilities after two epochs over the labelled texts, ``[n]``; the seed is the head and the order."""
+    texts, labels, test_texts, _ = reviews()
+    encoder = encoder_of(name, weights)
+    torch.manual_seed(seed)
+    model = Classifier(encoder).requires_grad_(True).train()
+    target = torch.as_tensor(labels, dtype=torch.float32)
+    rates = ((model.encoder, ENCODER_RATE), (model.head, HEAD_RATE))
+    groups = [{"params": part.parameters(), "lr": rate} for part, rate in rates]
+    optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
+    steps = EPOCHS * -(-LABELS // BATCH)
+    shape = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / (WARMUP * steps), (steps - step) / ((1 - WARMUP) * steps), 1.0)
+    )
+    tokens = encoder.tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]
+    for rows in _batches(tokens[:LABELS], seed):
+        ids, mask = _padded(encoder, [tokens[row] for row in rows])
+        loss = nn.functional.binary_cross_entropy_with_logits(model(ids, mask), target[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        shape.step()
+    tokens = encoder.tokenizer(test_texts, truncation=True, max_length=LENGTH)["input_ids"]
+    found = torch.empty(len(tokens))
+    with torch.inference_mode():
+        model.eval()
+        for rows in by_length(list(map(len, tokens)), 2048):
+            found[rows] = model(*_padded(encoder, [tokens[row] for row in rows])).sigmoid()
+    return found.numpy()
+
+
+def _batches(tokens: list[list[int]], seed: int) -> Iterator[list[int]]:
+    """Batches of like length, in random order, so that little of a batch is padding."""
+    rng = np.random.default_rng(seed)
+    for _ in range(EPOCHS):
+        noisy = np.array([len(ids) for ids in tokens]) + rng.uniform(-20, 20, len(tokens))
+        batches = np.array_split(np.argsort(noisy), -(-len(tokens) // BATCH))
+        yield from (batches[number].tolist() for number in rng.permutation(len(batches)))
+
+
+def _padded(encoder: Encoder, tokens: list[list[int]]) -> tuple[Tensor, Tensor]:
+    found = encoder.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
+    return found["input_ids"], found["attention_mask"]
+
+
+def _keep(job: tuple) -> None:
+    """Do one job in a process of its own on one core, and keep its predictions."""
+    torch.set_num_threads(1)
+    mode, *arguments = job
+    made = {"frozen": frozen, "fine-tuned": fine_tuned}[mode](*arguments)
+    cache.write_array(_path(job), np.atleast_2d(made))
+
+
+def _path(job: tuple) -> Path:
+    return WORK / f"{'_'.join(map(str, job))}.safetensors"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, one core each")
+    chosen = parser.parse_args()
+    pairs = [(name, weights) for name in NAMES for weights in ("pretrained", "random")]
+    jobs = [("frozen", *pair, pool) for pair in pairs for pool in POOLINGS]
+    jobs += [("fine-tuned", *pair, seed) for seed in SEEDS for pair in pairs]
+    missing = [job for job in jobs if not _path(job).exists()]
+    for name in NAMES:
+        new_model(name).save_pretrained(WORK / f"random-{name}")
+        AutoTokenizer.from_pretrained(MODELS / name).save_pretrained(WORK / f"random-{name}")
+    with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
+        list(tqdm(workers.map(_keep, missing), total=len(missing), desc="runs"))
+    labels = reviews()[3]
+    predictions = {}
+    for name, weights in pairs:
+        for pool in POOLINGS:
+            predictions[name, weights, "frozen", pool] = cache.read_array(_path(("frozen", name, weights, pool)), 5)
+        runs = [cache.read_array(_path(("fine-tuned", name, weights, seed)), 1) for seed in SEEDS]
+        predictions[name, weights, "fine-tuned", "mean"] = np.concatenate(runs)
+    accuracies(labels, predictions).to_csv(RESULTS / "mini_pair_accuracy.csv", index=False, lineterminator="\n")
+    comparisons(labels, predictions).to_csv(RESULTS / "mini_pair_comparisons.csv", index=False, lineterminator="\n")
+    losses = pd.DataFrame([heldout_losses(name, MODELS / name, length) for name in NAMES for length in (128, 512)])
+    losses.round(4).to_csv(RESULTS / "mini_pair_heldout.csv", index=False, lineterminator="\n")
+    for name in NAMES:
+        model_card.write(name)
+
+
+def accuracies(labels: np.ndarray, predictions: dict[tuple, np.ndarray]) -> pd.DataFrame:
+    """One row for each model, weights, mode and pooling: accuracy with its interval, and its spread over the seeds."""
+    rows = []
+    for key, probabilities in predictions.items():
+        own = evaluation.accuracy(labels, probabilities)
+        spread = evaluation.correctness(labels, probabilities).mean(axis=1).std(ddof=1)
+        rows.append([*key, LABELS, TEST, len(probabilities), own.value, own.low, own.high, spread])
+    run = ["model", "weights", "mode", "pooling", "labels", "test_texts", "seeds"]
+    return pd.DataFrame(rows, columns=[*run, "accuracy", "low", "high", "seed_sd"]).round(4)
+
+
+def comparisons(labels: np.ndarray, predictions: dict[tuple, np.ndarray]) -> pd.DataFrame:
+    """The two comparisons that were decided on before the run, for each model; the four p values corrected together."""
+    rows = []
+    for name in NAMES:
+        own, random = (predictions[name, weights, "frozen", "mean"] for weights in ("pretrained", "random"))
+        tuned = predictions[name, "pretrained", "fine-tuned", "mean"]
+        for what, a, b in (("pretrained − random, frozen", own, random), ("fine-tuned − frozen", tuned, own)):
+            found = evaluation.compare(labels, a, b)
+            effect = found.effect
+            rows.append([name, what, effect.value, effect.low, effect.high, found.p, found.detectable])
+    table = pd.DataFrame(rows, columns=["model", "comparison", "difference", "low", "high", "p_holm", "detectable"])
+    return table.assign(p_holm=evaluation.holm(table.p_holm)).round(4)
+
+
+if __name__ == "__main__":
+    main()
