@@ -1,6 +1,8 @@
 """Checkpoints: from the files of a folder to a model and its tokenizer, checked before they are believed."""
 
 import hashlib
+import importlib.util
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,9 @@ from helpers.sources import sha256_of
 # Weights as safetensors (or GGUF) only: a pickle can run code when it is opened.
 FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*",
          "merges.txt", "special_tokens_map.json", "added_tokens.json"]  # fmt: skip
+
+
+TOKENIZERS = ["tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model"]
 
 
 @dataclass(frozen=True)
@@ -53,29 +58,51 @@ def read(folder: Path, name: str) -> Checkpoint:
     ModuleNotFoundError
         A GGUF file, and the package that reads it is not installed.
     """
+    if not folder.is_dir():
+        raise ValueError(f"The folder of {name!r} is not there: {folder.name}. Fetch the course again, whole.")
     gguf = _only_gguf(folder)
     if gguf is None and not any(folder.glob("model*.safetensors")):
         raise ValueError(
             f"The folder of {name!r} holds no model*.safetensors: the course opens no pickled weights, which can "
             "run code. Save the model again with model.save_pretrained(folder)."
         )
+    # transformers would make up a tokenizer that knows no word.
+    if gguf is None and not any((folder / kind).is_file() for kind in TOKENIZERS):
+        raise ValueError(f"The folder of {name!r} holds no tokenizer ({', '.join(TOKENIZERS)}): save or fetch it too.")
+    if gguf and importlib.util.find_spec("gguf") is None:
+        raise ModuleNotFoundError(f"To read {gguf}, {name} needs the package gguf. Run: pip install gguf accelerate")
     how = {"local_files_only": True, "trust_remote_code": False, "gguf_file": gguf}
     try:
         with _quiet():
             model, report = AutoModel.from_pretrained(
-                folder, **how, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-            )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
+                folder, **how, use_safetensors=True, dtype=torch.float32, output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported below, in one sentence
+            )  # fmt: skip
     except SafetensorError as error:
         raise ValueError(f"The weights of {name!r} are damaged ({error}): fetch or save them again.") from error
-    except RuntimeError as error:
-        raise ValueError(f"The weights of {name!r} do not fit its config.json ({error}): fetch them again.") from error
-    # What is missing would be random numbers. A BERT's pooler is none of ours: the course pools itself.
-    if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
-        raise ValueError(f"The weights of {name!r} lack {len(missing)} of the model's ({missing[0]} …): fetch again.")
+    _fits(model, report, name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"The tokenizer of {name!r} is damaged ({error}): fetch or save it again.") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return Checkpoint(model.eval().requires_grad_(False), tokenizer, _fingerprint(folder, gguf))
+
+
+def _fits(model: PreTrainedModel, report: dict, name: str) -> None:
+    """Refuse weights that the configuration has too few, too many or other ones of than there are."""
+    own = {child for child, _ in model.named_children()}
+    faults = {
+        # A missing weight would be random numbers. A BERT's pooler is none of ours: the course pools itself.
+        "lack": [key for key in report["missing_keys"] if not key.startswith("pooler.")],
+        # What belongs to no part of the encoder is a head, and left out.
+        "have, and its config.json does not,": [key for key in report["unexpected_keys"] if key.split(".")[0] in own],
+        "have in another size": [found[0] for found in report["mismatched_keys"]],
+    }
+    for what, keys in faults.items():
+        if keys:
+            raise ValueError(f"The weights of {name!r} {what} {min(keys)} ({len(keys)} in all): fetch them again.")
 
 
 def _only_gguf(folder: Path) -> str | None:

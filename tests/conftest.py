@@ -27,6 +27,13 @@ def own_cache(tmp_path, monkeypatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def in_float32(monkeypatch):
+    """Compute in float32 on the processor, also where there is bfloat16 or a GPU."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory) -> Path:
     """A random BERT of 2 layers x 32, with a WordPiece tokenizer."""

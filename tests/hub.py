@@ -84,14 +84,12 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def info(self, folder: Path, repo_id: str, revision: str) -> None:
-            files = [{"rfilename": str(path.relative_to(folder))} for path in self.files(folder)]
+            files = [{"rfilename": path.relative_to(folder).as_posix()} for path in self.files(folder)]
             self.reply({"_id": "0", "id": repo_id, "sha": revision, "private": False, "siblings": files, "tags": []})
 
         def tree(self, folder: Path, repo_id: str, revision: str) -> None:
-            self.reply([
-                {"type": "file", "path": str(path.relative_to(folder)), "size": path.stat().st_size, "oid": "0" * 40}
-                for path in self.files(folder)
-            ])  # fmt: skip
+            names = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in self.files(folder)]
+            self.reply([{"type": "file", "path": name, "size": size, "oid": "0" * 40} for name, size in names])
 
         def files(self, folder: Path) -> list[Path]:
             return sorted(path for path in folder.rglob("*") if path.is_file())

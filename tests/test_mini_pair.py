@@ -19,6 +19,8 @@ from tools.mini_models import NAMES
 from tools.pretrain_mini_pair import FLOAT16_BOUND, SEED, hash_of
 from tools.project import MODELS, RESULTS
 
+pytestmark = pytest.mark.usefixtures("in_float32")
+
 LANGUAGE = {"mini-bert": AutoModelForMaskedLM, "mini-gpt2": AutoModelForCausalLM}
 TEXTS = ["A fine film, warm and funny.", "Dull, slow and far too long; I left before the end.", "Great!"]
 #: Sums of float32 in another order, over states of a few units.
@@ -240,9 +242,10 @@ def test_a_later_token_changes_an_earlier_state_of_the_bert_and_none_of_the_gpt2
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_neither_the_side_of_the_padding_nor_a_neighbour_changes_a_state(name):
+def test_neither_the_side_of_the_padding_nor_a_neighbour_changes_a_state(name, own_cache):
     encoder = load(name)
     ids = [encoder.tokenizer(text)["input_ids"] for text in TEXTS]
+    encoded = encode(encoder, TEXTS)
     alone = [states_of(encoder.model, [tokens])[0] for tokens in ids]
     batches = [
         states_of(encoder.model, ids),
@@ -250,7 +253,7 @@ def test_neither_the_side_of_the_padding_nor_a_neighbour_changes_a_state(name):
         states_of(encoder.model, ids, longest=200),
         states_of(encoder.model, ids, side="left", longest=200),
         states_of(encoder.model, ids[::-1])[::-1],
-        [encode(encoder, TEXTS)[row].float() for row in range(len(TEXTS))],
+        [encoded[row].float() for row in range(len(TEXTS))],
     ]
     for number, batch in enumerate(batches):
         for state, expected in zip(batch, alone, strict=True):

@@ -1,6 +1,8 @@
 """The mini pair's pretraining: the same batches for both, the right losses, and a run that can be killed."""
 
 import math
+import re
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, BertLMHeadModel
 
 from tests.conftest import TRAINING_TEXTS
-from tools import corpus, mini_models, pretrain_mini_pair
+from tools import corpus, mini_models, ngram, pretrain_mini_pair
 from tools.corpus import CLS, MASK, PAD, SEP, Batches, blocks
 from tools.mini_models import causal_loss, choose_masks, masked_loss, new_model
 from tools.pretrain_mini_pair import Plan, Recipe, Run, export
@@ -37,6 +39,52 @@ def tiny(monkeypatch):
 @pytest.fixture(scope="module")
 def line() -> torch.Tensor:
     return torch.randint(4, 200, (3000,), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(scope="module")
+def heldout() -> torch.Tensor:
+    """Other tokens than those of the training line: a loss on the wrong one is another number."""
+    return torch.randint(300, 500, (600,), generator=torch.Generator().manual_seed(4))
+
+
+# How they start
+
+
+def test_attention_starts_near_in_both_and_with_the_same_numbers():
+    bert, gpt2 = (new_model(name) for name in mini_models.NAMES)
+    places = bert.bert.embeddings.position_embeddings.weight
+    assert torch.equal(places, gpt2.transformer.wpe.weight)
+    words = bert.bert.embeddings.word_embeddings.weight
+    assert places.pow(2).mean().sqrt().item() == pytest.approx(0.06, abs=1e-4) and words.std() < 0.03
+    for layer, block in zip(bert.bert.encoder.layer, gpt2.transformer.h, strict=True):
+        query, key, value = block.attn.c_attn.weight.T.split(32)
+        attention = layer.attention.self
+        for own, other in ((query, attention.query), (key, attention.key)):
+            assert torch.equal(own, other.weight)
+        assert torch.equal(query, key) and not torch.equal(key, value)
+    # The size that matters: 4 layers of 256, as shipped.
+    ids = random_ids(4, 64)
+    model = wide_enough("mini-bert")
+    with torch.no_grad():
+        first = model.bert(ids, output_attentions=True).attentions[0].mean(dim=(0, 1))  # [T, T]
+    near, far = first.diagonal(1).mean(), first.diagonal(32).mean()
+    assert near > 2 * far, "uniform attention has the same everywhere"
+
+
+def wide_enough(name: str) -> nn.Module:
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in (("LAYERS", 4), ("DIM", 256), ("HEADS", 4)):
+            patch.setattr(mini_models, key, value)
+        model = new_model(name)
+    model.set_attn_implementation("eager")  # the only one that gives the weights
+    return model.eval()
+
+
+def test_sinusoids_by_hand():
+    found = mini_models.sinusoids(3, 4)
+    expected = [[math.sin(place * rate) for rate in (1, 0.01)] + [math.cos(place * rate) for rate in (1, 0.01)]
+                for place in range(3)]  # fmt: skip
+    torch.testing.assert_close(found, torch.tensor(expected))
 
 
 # Batches
@@ -195,10 +243,11 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(name, killed_at, line, tmp_
     steps = []
     monkeypatch.setattr(Run, "_one_step", lambda run: steps.append(run.step) or real(run))
     again.train(tmp_path / "broken.csv")
-    assert steps[0] == killed_at // 5 * 5, "from the last checkpoint, not from the start"
+    saved = {0, 5, 10, 15} | ({6} if name == "mini-bert" else set())  # 6: where the masks begin
+    assert steps[0] == max(step for step in saved if step <= killed_at), "from the last checkpoint"
     assert torch.equal(weights_of(again), weights_of(unbroken))
     curves = [pd.read_csv(tmp_path / f"{which}.csv").drop(columns="seconds") for which in ("unbroken", "broken")]
-    assert curves[0].heldout_loss.equals(curves[1].heldout_loss) and len(curves[0]) == 4
+    assert curves[0].heldout_loss.equals(curves[1].heldout_loss) and len(curves[0]) == len(saved)
 
 
 @pytest.mark.parametrize("name", mini_models.NAMES)
@@ -211,12 +260,88 @@ def test_a_finished_run_can_be_given_more_tokens(name, line, tmp_path):
     assert torch.equal(weights_of(longer), weights_of(at_once))
 
 
+def test_the_two_models_are_given_the_same_tokens_at_every_step(line, tmp_path, monkeypatch):
+    seen = {name: [] for name in mini_models.NAMES}
+    real = Run._loss
+
+    def watched(run: Run, ids: torch.Tensor, masked: bool, seed: int) -> torch.Tensor:
+        seen[run.name].append(ids)
+        return real(run, ids, masked, seed)
+
+    monkeypatch.setattr(Run, "_loss", watched)
+    for name in mini_models.NAMES:
+        run = run_of(name, line, tmp_path)
+        while run.step < 20:
+            run._one_step()
+    assert len(seen["mini-bert"]) == 20 and seen["mini-bert"][-1].shape == (8, 32)
+    assert all(torch.equal(*both) for both in zip(*seen.values(), strict=True))
+
+
+def test_the_heldout_loss_is_that_of_the_heldout_texts(line, heldout, tmp_path):
+    run = Run("mini-gpt2", line, heldout, Plan(20 * BATCH, BATCH), GPT2, "cpu", tmp_path)
+    run._note(0.0)
+    with torch.no_grad():
+        expected = causal_loss(run.model, blocks(heldout, 16)).item()
+    assert run.history[0]["heldout_loss"] == pytest.approx(expected, abs=2e-3)  # the last batch is smaller
+    assert abs(causal_loss(run.model, blocks(line, 16)).item() - expected) > 0.01
+
+
+def test_the_rate_at_every_step_is_that_of_the_recipe(line, tmp_path):
+    run, rates = run_of("mini-bert", line, tmp_path), []
+    while run.step < 20:
+        run._one_step()
+        rates.append(run.optimizer.param_groups[0]["lr"])
+    # Two steps of warming up, again at the switch (step 6), and the fall over the last five.
+    expected = [1e-3, *5 * [2e-3], 5e-4, *9 * [1e-3], 8e-4, 6e-4, 4e-4, 2e-4]
+    assert rates == pytest.approx(expected)
+
+
+def test_weights_decay_and_biases_do_not_and_gradients_are_clipped(line, tmp_path, monkeypatch):
+    run = run_of("mini-gpt2", line, tmp_path)
+    decayed, others = run.optimizer.param_groups
+    assert decayed["weight_decay"] == GPT2.weight_decay and others["weight_decay"] == 0
+    assert {weight.ndim for weight in decayed["params"]} == {2} and {weight.ndim for weight in others["params"]} == {1}
+    wide(run.model)
+    monkeypatch.setattr(run.optimizer, "step", lambda: None)
+    run._one_step()
+    norm = torch.stack([weight.grad.norm() for weight in run.model.parameters()]).norm().item()
+    assert norm == pytest.approx(1, abs=1e-3), "it was larger before"
+
+
+def test_pretrain_reads_the_training_split_and_chooses_by_the_validation_split(tmp_path, monkeypatch):
+    texts = {"train": TRAINING_TEXTS * 40, "validation": ["warm and slow , far too long"] * 300}
+    asked = []
+    monkeypatch.setattr(corpus, "texts", lambda split: asked.append(split) or texts[split])  # no test split: a KeyError
+    monkeypatch.setattr(pretrain_mini_pair, "BATCH_TOKENS", BATCH)
+    made = []
+
+    def watched(*given: object) -> Run:
+        made.append(given)
+        return Run(*given[:3], Plan(10 * BATCH, BATCH), *given[4:])
+
+    monkeypatch.setattr(pretrain_mini_pair, "Run", watched)
+    pretrain_mini_pair.pretrain("mini-gpt2", 10 * BATCH, "cpu", tmp_path / "work", tmp_path / "out", tmp_path)
+    tokenizer = corpus.train_tokenizer(texts["train"])
+    assert torch.equal(made[0][1], corpus.stream(tokenizer, texts["train"], 0))
+    assert torch.equal(made[0][2], corpus.stream(tokenizer, texts["validation"], 0))
+    assert {path.name for path in (tmp_path / "out" / "mini-gpt2").iterdir()} >= {"model.safetensors", "training.json"}
+    assert (tmp_path / "pretraining_mini-gpt2.csv").exists() and set(asked) == {"train", "validation"}
+
+
+@pytest.mark.parametrize("tokens", ["8", "-5000", "nan", "inf"])
+def test_a_number_of_tokens_that_is_no_schedule_is_refused(tokens, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["pretrain", "--tokens", tokens, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit):
+        pretrain_mini_pair.main()
+    assert "--tokens is" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_the_bert_learns_causally_then_with_masks_and_the_curve_says_so(line, tmp_path):
     run_of("mini-bert", line, tmp_path).train(tmp_path / "curve.csv")
     curve = pd.read_csv(tmp_path / "curve.csv")
-    assert curve.tokens.tolist() == [5 * BATCH, 10 * BATCH, 15 * BATCH, 20 * BATCH]
-    assert curve.objective.tolist() == ["next token", "masked", "masked", "masked"]
-    assert curve.block.tolist() == [16, 16, 16, 32]
+    assert curve.tokens.tolist() == [5 * BATCH, 6 * BATCH, 10 * BATCH, 15 * BATCH, 20 * BATCH]
+    assert curve.objective.tolist() == ["next token", "next token", "masked", "masked", "masked"]
+    assert curve.block.tolist() == [16, 16, 16, 16, 32]
 
 
 def test_at_the_switch_the_bert_starts_from_the_word_frequencies(line, tmp_path, monkeypatch):
@@ -228,28 +353,42 @@ def test_at_the_switch_the_bert_starts_from_the_word_frequencies(line, tmp_path,
     torch.testing.assert_close(run.model.cls.predictions.bias.detach(), (counts / counts.sum()).log())
 
 
-@pytest.mark.parametrize("change", ["recipe", "texts", "batch"])
-def test_a_checkpoint_of_another_run_is_refused(change, line, tmp_path):
+@pytest.mark.parametrize("change", ["recipe", "texts", "batch", "warmup", "start"])
+def test_a_checkpoint_of_another_run_is_refused(change, line, tmp_path, monkeypatch):
     run_of("mini-bert", line, tmp_path, steps=5).train(tmp_path / "curve.csv")
+    if change == "warmup":
+        monkeypatch.setattr(pretrain_mini_pair, "WARMUP_TOKENS", 3 * BATCH)
+    if change == "start":
+        monkeypatch.setattr(pretrain_mini_pair, "new_model", lambda name: new_model(name, seed=1))
     other = {
         "recipe": lambda: run_of("mini-bert", line, tmp_path, recipe=Recipe(1e-3, 6 * BATCH, 1e-3, 0.3)),
         "texts": lambda: run_of("mini-bert", line.flip(0), tmp_path),
+        "warmup": lambda: run_of("mini-bert", line, tmp_path),
+        "start": lambda: run_of("mini-bert", line, tmp_path),
         "batch": lambda: Run("mini-bert", line, line, Plan(20 * BATCH, BATCH // 2), BERT, "cpu", tmp_path),
     }[change]()
     with pytest.raises(ValueError, match="another recipe or other texts: choose another --work folder"):
         other.train(tmp_path / "curve.csv")
 
 
-def test_fewer_tokens_than_seen_are_refused_with_what_to_ask_for(line, tmp_path):
-    run_of("mini-gpt2", line, tmp_path, steps=40).train(tmp_path / "curve.csv")
-    with pytest.raises(ValueError, match=f"has seen {30 * BATCH:,} tokens already: ask for --tokens {40 * BATCH:,}"):
-        run_of("mini-gpt2", line, tmp_path, steps=20).train(tmp_path / "curve.csv")
+@pytest.mark.parametrize("steps", [22, 40])  # the trunk of 22 ends at step 16, where 16 / 0.75 is too few
+def test_fewer_tokens_than_seen_are_refused_with_what_to_ask_for(steps, line, tmp_path):
+    run_of("mini-gpt2", line, tmp_path, steps=steps).train(tmp_path / "curve.csv")
+    with pytest.raises(ValueError, match="has seen .* tokens already: ask for --tokens") as caught:
+        run_of("mini-gpt2", line, tmp_path, steps=10).train(tmp_path / "curve.csv")
+    least = int(re.search(r"--tokens (\d+)", str(caught.value))[1])
+    run = run_of("mini-gpt2", line, tmp_path, steps=least // BATCH)
+    run._resume()
+    assert run.step >= Plan(steps * BATCH, BATCH).trunk, "whoever follows the advice goes on, and not from the start"
 
 
-def test_a_damaged_checkpoint_is_said_to_be_damaged(line, tmp_path):
+@pytest.mark.parametrize("damage", ["one bit", "cut short"])
+def test_a_damaged_checkpoint_is_said_to_be_damaged(damage, line, tmp_path):
     run_of("mini-gpt2", line, tmp_path, steps=5).train(tmp_path / "curve.csv")
     path = tmp_path / "mini-gpt2-last.safetensors"
-    path.write_bytes(path.read_bytes()[:1000])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content[: len(content) if damage == "one bit" else 1000])
     with pytest.raises(ValueError, match="mini-gpt2-last.safetensors is damaged"):
         run_of("mini-gpt2", line, tmp_path, steps=5).train(tmp_path / "curve.csv")
 
@@ -289,6 +428,37 @@ def test_the_recipe_learns_a_bigram_language(tmp_path, monkeypatch):
     curve = pd.read_csv(tmp_path / "curve.csv")
     assert curve.objective.tolist() == ["next token", "masked", "masked", "masked"]  # 200, 400, 450, 600 steps
     assert curve.heldout_loss.iloc[0] < 1.2 and curve.heldout_loss.iloc[-1] < 1.5
+
+
+# Counting words and pairs of words
+
+
+def test_kneser_ney_by_hand():
+    line = np.array([0, 1, 0, 1, 0, 2, 1, 0])
+    pairs = Counter(zip(line.tolist(), line[1:].tolist(), strict=False))
+    assert pairs == {(0, 1): 2, (1, 0): 3, (0, 2): 1, (2, 1): 1}
+    found = ngram.Bigram(line, vocabulary=4)
+    discount = 2 / (2 + 2 * 1)  # two pairs were seen once, one twice
+    assert found.discount == discount
+    # Kinds of tokens before 0, 1, 2, 3: 1, 2, 1, 0; one is added to each.
+    continuation = np.array([2, 3, 2, 1]) / 8
+    expected = {
+        (0, 1): (2 - discount) / 3 + discount * 2 / 3 * continuation[1],
+        (0, 3): discount * 2 / 3 * continuation[3],
+        (1, 0): (3 - discount) / 3 + discount * 1 / 3 * continuation[0],
+        (3, 2): continuation[2],  # nothing ever followed 3
+    }
+    for (before, token), probability in expected.items():
+        loss = found.losses(np.array([before]), np.array([token]))[0]
+        assert loss == pytest.approx(-math.log(probability))
+
+
+@pytest.mark.parametrize("made", [ngram.Unigram, ngram.Bigram])
+def test_the_probabilities_of_all_tokens_sum_to_one(made, line):
+    model = made(line.numpy(), vocabulary=250)
+    for before in (line[0].item(), 4, 249):  # frequent, rare, never seen
+        losses = model.losses(np.full(250, before), np.arange(250))
+        assert np.exp(-losses).sum() == pytest.approx(1)
 
 
 # What is written out

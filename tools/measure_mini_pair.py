@@ -7,6 +7,7 @@ than on the same model with random weights; is fine-tuning better than the froze
 """
 
 import argparse
+import hashlib
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
-from helpers import cache, data, encoders, evaluation, heads, pooling
+from helpers import cache, data, encoders, evaluation, heads, pooling, sources
 from helpers.encoders import Encoder, by_length
 from tools import corpus, model_card, ngram
 from tools.mini_models import NAMES, choose_masks, new_model
@@ -88,7 +89,7 @@ def reviews() -> tuple[list[str], np.ndarray, list[str], np.ndarray]:
 
 def encoder_of(name: str, weights: str) -> Encoder:
     """Return the pretrained encoder, or the same one with the random weights that its training began with."""
-    return encoders.load(str({"pretrained": MODELS / name, "random": WORK / f"random-{name}"}[weights]))
+    return encoders.load(str(_folder(name, weights)))
 
 
 def frozen(name: str, weights: str, pool: str) -> np.ndarray:
@@ -122,8 +123,9 @@ def fine_tuned(name: str, weights: str, seed: int) -> np.ndarray:
     texts, labels, test_texts, _ = reviews()
     encoder = encoder_of(name, weights)
     torch.manual_seed(seed)
-    model = Classifier(encoder).requires_grad_(True).train()
-    target = torch.as_tensor(labels, dtype=torch.float32)
+    device = encoder.model.device
+    model = Classifier(encoder).to(device).requires_grad_(True).train()
+    target = torch.as_tensor(labels, dtype=torch.float32, device=device)
     rates = ((model.encoder, ENCODER_RATE), (model.head, HEAD_RATE))
     groups = [{"params": part.parameters(), "lr": rate} for part, rate in rates]
     optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
@@ -145,7 +147,7 @@ def fine_tuned(name: str, weights: str, seed: int) -> np.ndarray:
     with torch.inference_mode():
         model.eval()
         for rows in by_length(list(map(len, tokens)), 2048):
-            found[rows] = model(*_padded(encoder, [tokens[row] for row in rows])).sigmoid()
+            found[rows] = model(*_padded(encoder, [tokens[row] for row in rows])).sigmoid().cpu()
     return found.numpy()
 
 
@@ -160,6 +162,7 @@ def _batches(tokens: list[list[int]], seed: int) -> Iterator[list[int]]:
 
 def _padded(encoder: Encoder, tokens: list[list[int]]) -> tuple[Tensor, Tensor]:
     found = encoder.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
+    found = found.to(encoder.model.device)
     return found["input_ids"], found["attention_mask"]
 
 
@@ -172,7 +175,19 @@ def _keep(job: tuple) -> None:
 
 
 def _path(job: tuple) -> Path:
-    return WORK / f"{'_'.join(map(str, job))}.safetensors"
+    """Where a job's predictions lie: other weights or another protocol have another place."""
+    weights = sources.sha256_of(_folder(*job[1:3]) / "model.safetensors")
+    protocol = (LABELS, VALIDATION, TEST, LENGTH, EPOCHS, BATCH, ENCODER_RATE, HEAD_RATE, WEIGHT_DECAY, WARMUP)
+    digest = hashlib.sha256(f"{weights} {protocol}".encode()).hexdigest()[:8]
+    return WORK / f"{'_'.join(map(str, job))}-{digest}.safetensors"
+
+
+def _folder(name: str, weights: str) -> Path:
+    return {"pretrained": MODELS / name, "random": WORK / f"random-{name}"}[weights]
+
+
+def _kept(job: tuple) -> np.ndarray | None:
+    return cache.read_array(_path(job), {"frozen": len(SEEDS), "fine-tuned": 1}[job[0]])
 
 
 def main() -> None:
@@ -182,18 +197,18 @@ def main() -> None:
     pairs = [(name, weights) for name in NAMES for weights in ("pretrained", "random")]
     jobs = [("frozen", *pair, pool) for pair in pairs for pool in POOLINGS]
     jobs += [("fine-tuned", *pair, seed) for seed in SEEDS for pair in pairs]
-    missing = [job for job in jobs if not _path(job).exists()]
     for name in NAMES:
         new_model(name).save_pretrained(WORK / f"random-{name}")
         AutoTokenizer.from_pretrained(MODELS / name).save_pretrained(WORK / f"random-{name}")
+    missing = [job for job in jobs if _kept(job) is None]
     with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
         list(tqdm(workers.map(_keep, missing), total=len(missing), desc="runs"))
     labels = reviews()[3]
     predictions = {}
     for name, weights in pairs:
         for pool in POOLINGS:
-            predictions[name, weights, "frozen", pool] = cache.read_array(_path(("frozen", name, weights, pool)), 5)
-        runs = [cache.read_array(_path(("fine-tuned", name, weights, seed)), 1) for seed in SEEDS]
+            predictions[name, weights, "frozen", pool] = _kept(("frozen", name, weights, pool))
+        runs = [_kept(("fine-tuned", name, weights, seed)) for seed in SEEDS]
         predictions[name, weights, "fine-tuned", "mean"] = np.concatenate(runs)
     accuracies(labels, predictions).to_csv(RESULTS / "mini_pair_accuracy.csv", index=False, lineterminator="\n")
     comparisons(labels, predictions).to_csv(RESULTS / "mini_pair_comparisons.csv", index=False, lineterminator="\n")

@@ -1,5 +1,7 @@
 """The two models of the mini pair, untrained, and what each is trained to predict."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel
@@ -11,19 +13,46 @@ LAYERS, DIM, HEADS = 4, 256, 4
 
 
 def new_model(name: str, seed: int = 0) -> PreTrainedModel:
-    """Return the untrained model: 4 layers of 256 with 4 heads, 512 positions, 8,192 pieces."""
+    """Return the untrained model: 4 layers of 256 with 4 heads, 512 positions, 8,192 pieces.
+
+    Two things do not start as the library has them, and both are trained as usual. The position vectors are
+    sinusoids (Vaswani et al. 2017), three times as large as the word vectors, and each head's query and key matrices
+    are equal. Near positions are alike, so attention starts near. As the library has them, attention is uniform, and
+    at this size that of the BERT stays so for millions of tokens: it then learns nothing from its neighbours.
+    """
     torch.manual_seed(seed)
     if name == "mini-bert":
-        return BertForMaskedLM(BertConfig(
+        model = BertForMaskedLM(BertConfig(
             vocab_size=corpus.VOCABULARY, hidden_size=DIM, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
             intermediate_size=4 * DIM, max_position_embeddings=corpus.POSITIONS, type_vocab_size=1,
             hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=corpus.PAD,
         ))  # fmt: skip
-    return GPT2LMHeadModel(GPT2Config(
-        vocab_size=corpus.VOCABULARY, n_embd=DIM, n_layer=LAYERS, n_head=HEADS, n_positions=corpus.POSITIONS,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, pad_token_id=corpus.PAD, bos_token_id=corpus.CLS,
-        eos_token_id=corpus.SEP,
-    ))  # fmt: skip
+        positions = model.bert.embeddings.position_embeddings.weight
+        attentions = [layer.attention.self for layer in model.bert.encoder.layer]
+        pairs = [(attention.query.weight, attention.key.weight) for attention in attentions]
+    else:
+        model = GPT2LMHeadModel(GPT2Config(
+            vocab_size=corpus.VOCABULARY, n_embd=DIM, n_layer=LAYERS, n_head=HEADS, n_positions=corpus.POSITIONS,
+            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, pad_token_id=corpus.PAD, bos_token_id=corpus.CLS,
+            eos_token_id=corpus.SEP,
+        ))  # fmt: skip
+        positions = model.transformer.wpe.weight
+        # [d, 3 d], the library's Conv1D: query, key and value side by side, each transposed.
+        pairs = [block.attn.c_attn.weight.T.split(DIM)[:2] for block in model.transformer.h]
+    generator = torch.Generator().manual_seed(seed)  # the same numbers for both models
+    with torch.no_grad():
+        positions.copy_(sinusoids(*positions.shape) * 3 * math.sqrt(2) * model.config.initializer_range)
+        for query, key in pairs:
+            query.copy_(torch.randn(DIM, DIM, generator=generator) / math.sqrt(DIM))
+            key.copy_(query)
+    return model
+
+
+def sinusoids(places: int, dim: int) -> Tensor:
+    """Return sine and cosine waves of `dim` / 2 wavelengths from 2π to 20,000π, ``[places, dim]``."""
+    rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))  # [dim / 2]
+    angles = torch.arange(places).unsqueeze(1) * rates  # [places, dim / 2]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def causal_loss(model: PreTrainedModel, ids: Tensor) -> Tensor:

@@ -37,8 +37,9 @@ def figure(name: str, path: Path, results: Path) -> None:
             axes.plot(millions, part.heldout_loss, "-o", ms=3, color=f"C{number}", label=f"{objective}, held out")
         long = curve[curve.block > 128]
         if len(long):
-            axes.axvspan(long.tokens.iloc[0] / 1e6, curve.tokens.iloc[-1] / 1e6, color="0.9", zorder=0)
-            middle = (long.tokens.iloc[0] + curve.tokens.iloc[-1]) / 2e6
+            start, end = curve[curve.block == 128].tokens.iloc[-1] / 1e6, curve.tokens.iloc[-1] / 1e6
+            axes.axvspan(start, end, color="0.9", zorder=0)
+            middle = (start + end) / 2
             said = "blocks of 512,\nrate falls"
             axes.text(middle, 0.97, said, transform=axes.get_xaxis_transform(), ha="center", va="top")
         axes.set(title=f"{name}: {CAPTION.lower()}", xlabel="tokens seen (millions)", ylabel="loss (nats a token)")
@@ -51,16 +52,15 @@ def text(name: str, models: Path = MODELS, results: Path = RESULTS) -> str:
     """Return the card of one model as Markdown."""
     made = json.loads((models / name / "training.json").read_text(encoding="utf-8"))
     kind, task, pipeline = FAMILY[name]
-    recipe, curve = made["recipe"], pd.read_csv(results / f"pretraining_{name}.csv")
-    causal = curve[curve.objective == "next token"].tokens.max()
+    recipe, causal = made["recipe"], made["recipe"]["causal_tokens"]
     size = (models / name / "model.safetensors").stat().st_size / 1e6
     versions = ", ".join(f"{package} {version}" for package, version in made["versions"].items())
     millions, corpus = made["tokens"] / 1e6, made["corpus_tokens"] / 1e6
     if name == "mini-bert":
         twin, masked_rate = "mini-gpt2", f" ({recipe['masked_rate']:g} with masks)"
         phases = (
-            f"The first {causal / 1e6:.1f} million tokens as a causal model (a triangular mask, next tokens, as its "
-            f"twin), then {millions - causal / 1e6:.1f} million with {recipe['mask_share']:.0%} of the tokens replaced "
+            f"The first {causal / 1e6:g} million tokens as a causal model (a triangular mask, next tokens, as its "
+            f"twin), then {millions - causal / 1e6:.2f} million with {recipe['mask_share']:.0%} of the tokens replaced "
             "by [MASK]."
         )
     else:
@@ -77,14 +77,16 @@ tags: [course, pooling, sentiment]
 
 A small `{kind}` for the course "From tokens to a sentence: pooling in BERT and GPT-2". It predicts {task}.
 Its twin is `{twin}`: the same texts, tokenizer, batches, order and number of tokens. The two differ in the
-direction of attention, in the objective, and in where each family puts its layer norm.
+direction of attention, in the objective (the BERT is trained as its twin is for a while, then with masks), and in what
+each family brings with it: where the layer norm stands, the form of the GELU, the BERT's prediction head, and the
+learning rate that suits it.
 
 | | |
 |---|---|
 | architecture | 4 layers of 256, 4 heads, 512 positions, 8,192 pieces; {size:.1f} MB in float16 |
 | tokens seen | {millions:.2f} million ({millions / corpus:.1f} passes over {corpus:.2f} million) |
 | seed | {made["seed"]} |
-| time | {made["seconds"] / 60:.0f} minutes on one core |
+| time | {made["seconds"] / 60:.0f} minutes{" on one core" if made["device"] == "cpu" else ""} |
 | hardware | {made["hardware"]}, {made["device"]} |
 | versions | {versions} |
 | date | {made["date"]} |

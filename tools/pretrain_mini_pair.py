@@ -3,9 +3,9 @@
     python -m tools.pretrain_mini_pair                     # both, one process each
     python -m tools.pretrain_mini_pair mini-gpt2 --tokens 20e6 --device cuda
 
-A run that was killed goes on from its last checkpoint, and gives what an unbroken run gives. A finished
-run goes on when more tokens are asked for: the rate stays constant up to the last quarter, and the
-checkpoint from before it falls is kept.
+A run that was killed goes on from its last checkpoint and, on a processor, gives what an unbroken run gives
+(a GPU adds in another order each time). A finished run goes on when more tokens are asked for: the rate
+stays constant up to the last quarter, and the checkpoint from before it falls is kept.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import tempfile
 import time
+import zlib
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,11 +37,11 @@ from tools.project import BUILD, MODELS, RESULTS
 
 TOKENS = 8e6
 SEED = 0
-BATCH_TOKENS = 1024
+BATCH_TOKENS = 2048
 SHORT, LONG = 128, corpus.POSITIONS
 LONG_SHARE = 0.25  # of all tokens, at the end: blocks of 512 places, while the rate falls to zero
 WARMUP_TOKENS = 200_000
-SAVE_STEPS = 250
+SAVE_STEPS = 125
 FLOAT16_BOUND = 0.01  # the most that storing in float16 may move a probability
 HELDOUT_BLOCKS = 128  # of 128 places, from the validation split
 
@@ -58,7 +59,7 @@ class Recipe:
 
 
 RECIPES = {
-    "mini-bert": Recipe(learning_rate=1.5e-3, causal_tokens=2e6, masked_rate=1e-3, mask_share=0.2),
+    "mini-bert": Recipe(learning_rate=7e-4, causal_tokens=2e6, masked_rate=7e-4, mask_share=0.2),
     "mini-gpt2": Recipe(learning_rate=1.5e-3, causal_tokens=math.inf),
 }
 
@@ -100,6 +101,7 @@ class Run:
         counts = torch.bincount(line, minlength=corpus.VOCABULARY) + 1
         self.log_frequencies = (counts / counts.sum()).log().to(device)
         self.model = new_model(name).to(device)
+        self.start = hash_of(torch.cat([weight.detach().flatten() for weight in self.model.parameters()]).cpu())
         matrices = [weight for weight in self.model.parameters() if weight.ndim > 1]
         others = [weight for weight in self.model.parameters() if weight.ndim < 2]
         self.optimizer = torch.optim.AdamW(
@@ -118,7 +120,7 @@ class Run:
         while self.step < self.plan.steps:
             losses.append(self._one_step())
             bar.update(self.plan.batch_tokens)
-            if self.step % SAVE_STEPS == 0 or self.step in (self.plan.trunk, self.plan.steps):
+            if self.step % SAVE_STEPS == 0 or self.step in (self.switch, self.plan.trunk, self.plan.steps):
                 self.seconds += time.perf_counter() - clock
                 self._note(sum(losses) / len(losses))
                 bar.set_postfix(heldout=f"{self.history[-1]['heldout_loss']:.3f}")
@@ -182,7 +184,7 @@ class Run:
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{key}": value for key, value in state.items()}
         about = {"step": self.step, "seconds": self.seconds, "history": self.history, "plan_tokens": self.plan.tokens}
-        about |= self.identity()
+        about |= self.identity() | {"checksum": checksum(tensors)}
         with atomic(self.folder / f"{self.name}-{kind}.safetensors") as temporary:
             save_file(tensors, temporary, metadata={"run": json.dumps(about)})
 
@@ -192,8 +194,9 @@ class Run:
 
     def identity(self) -> dict[str, object]:
         """What a checkpoint must agree with to be gone on from."""
-        return {"recipe": asdict(self.recipe), "batch_tokens": self.plan.batch_tokens, "seed": SEED,
-                "corpus": hash_of(self.batches.line)}  # fmt: skip
+        schedule = {"warmup_tokens": WARMUP_TOKENS, "blocks": [SHORT, LONG], "long_share": LONG_SHARE}
+        return {"recipe": asdict(self.recipe), "batch_tokens": self.plan.batch_tokens, "seed": SEED, **schedule,
+                "corpus": hash_of(self.batches.line), "start": self.start}  # fmt: skip
 
     def _resume(self) -> None:
         found = 0
@@ -201,33 +204,29 @@ class Run:
             path = self.folder / f"{self.name}-{kind}.safetensors"
             if not path.exists():
                 continue
-            try:
-                with safe_open(path, "pt", device=self.device) as file:
-                    about = json.loads(file.metadata()["run"])
-                    found = about["step"] * self.plan.batch_tokens
-                    if any(about[key] != value for key, value in json.loads(json.dumps(self.identity())).items()):
-                        raise ValueError(
-                            f"{path.name} was made with another recipe or other texts: choose another --work folder, "
-                            "or delete it to start again."
-                        )
-                    made_for = Plan(about["plan_tokens"], self.plan.batch_tokens)
-                    # Two plans are the same up to where the rate of the shorter one begins to fall.
-                    if made_for == self.plan or about["step"] <= min(made_for.trunk, self.plan.trunk):
-                        return self._read(file, about)
-            except SafetensorError as error:
-                raise ValueError(f"{path.name} is damaged ({error}): delete it to go on.") from error
+            tensors, about = read_checkpoint(path)
+            found = about["step"]
+            if any(about[key] != value for key, value in json.loads(json.dumps(self.identity())).items()):
+                raise ValueError(
+                    f"{path.name} was made with another recipe or other texts: choose another --work folder, "
+                    "or delete it to start again."
+                )
+            made_for = Plan(about["plan_tokens"], self.plan.batch_tokens)
+            # Two plans are the same up to where the rate of the shorter one begins to fall.
+            if made_for == self.plan or found <= min(made_for.trunk, self.plan.trunk):
+                return self._read(tensors, about)
         if found:  # the rate has begun to fall for another end, and the checkpoint before that is too late as well
-            least = math.ceil(found / (1 - LONG_SHARE))
-            raise ValueError(f"{self.name} has seen {found:,} tokens already: ask for --tokens {least:,} or more.")
+            seen, least = found * self.plan.batch_tokens, self.plan
+            while least.trunk < found:
+                least = Plan(least.tokens + self.plan.batch_tokens, self.plan.batch_tokens)
+            raise ValueError(f"{self.name} has seen {seen:,} tokens already: ask for --tokens {least.tokens} or more.")
 
-    def _read(self, file: safe_open, about: dict) -> None:
-        saved = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        weights = dict(self.model.named_parameters())
+    def _read(self, tensors: dict[str, Tensor], about: dict) -> None:
         with torch.no_grad():
-            for key, weight in weights.items():
-                weight.copy_(saved[f"model.{key}"])
+            for key, weight in self.model.named_parameters():
+                weight.copy_(tensors[f"model.{key}"])
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in saved.items():
+        for key, value in tensors.items():
             if key.startswith("optimizer."):
                 _, number, what = key.split(".")
                 state.setdefault(int(number), {})[what] = value
@@ -235,9 +234,32 @@ class Run:
         self.step, self.seconds, self.history = about["step"], about["seconds"], about["history"]
 
 
-def hash_of(line: Tensor) -> str:
-    """Return a short hash of a line of tokens: the same texts, tokenizer and seed give the same one."""
-    return hashlib.sha256(line.numpy().tobytes()).hexdigest()[:16]
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Read a checkpoint's tensors, and what is said of them, after comparing their checksum."""
+    try:
+        with safe_open(path, "pt") as file:
+            # Copies: a mapped file could not be replaced on Windows.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 (not a dict)
+            about = json.loads(file.metadata()["run"])
+        whole = checksum(tensors) == about["checksum"]
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+        whole = False
+    if not whole:
+        raise ValueError(f"{path.name} is damaged: delete it, and the same command goes on from what is left.")
+    return tensors, about
+
+
+def checksum(tensors: dict[str, Tensor]) -> int:
+    """Return one number for some tensors, whatever their order."""
+    found = 0
+    for key in sorted(tensors):
+        found = zlib.crc32(tensors[key].detach().cpu().numpy().tobytes(), zlib.crc32(key.encode(), found))
+    return found
+
+
+def hash_of(numbers: Tensor) -> str:
+    """Return a short hash of some numbers: a line of tokens, or the weights that a training starts from."""
+    return hashlib.sha256(numbers.contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
 def pretrain(name: str, tokens: int, device: str, work: Path, out: Path, results: Path) -> None:
@@ -292,8 +314,11 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the loss curves go, as CSV")
     parser.add_argument("--work", type=Path, default=BUILD / "pretraining", help="where the checkpoints lie")
     chosen = parser.parse_args()
+    least = 10 * WARMUP_TOKENS
     if unknown := set(chosen.names) - set(NAMES):
         parser.error(f"unknown model {', '.join(sorted(unknown))}: choose of {', '.join(NAMES)}")
+    if not least <= chosen.tokens < math.inf:
+        parser.error(f"--tokens is {chosen.tokens:g}: the schedule needs {least:,} or more")
     corpus.texts("train")  # splits are made once here, and read by both processes
     chosen.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
@@ -304,7 +329,7 @@ def main() -> None:
     for process in started:
         process.join()
     if any(process.exitcode for process in started):
-        raise SystemExit("A model did not get to the end: the same command goes on from its last checkpoint.")
+        raise SystemExit("A model did not get to the end: see above. After a kill the same command goes on.")
 
 
 if __name__ == "__main__":
