@@ -187,7 +187,7 @@ def test_causal_loss_of_the_bert_is_that_of_a_bert_decoder():
     expected = decoder.eval()(ids, labels=ids).loss.item()
     assert causal_loss(model, ids).item() == pytest.approx(expected, abs=FLOAT32)
     both_ways = nn.functional.cross_entropy(model(ids).logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()).item()
-    assert abs(both_ways - expected) > 0.01, "with no triangle it is another number"
+    assert abs(both_ways - expected) > 10 * FLOAT32, "with no triangle it is another number"
 
 
 def test_masked_loss_is_the_librarys_at_masked_places():
@@ -279,6 +279,7 @@ def test_the_two_models_are_given_the_same_tokens_at_every_step(line, tmp_path, 
 
 def test_the_heldout_loss_is_that_of_the_heldout_texts(line, heldout, tmp_path):
     run = Run("mini-gpt2", line, heldout, Plan(20 * BATCH, BATCH), GPT2, "cpu", tmp_path)
+    wide(run.model)
     run._note(0.0)
     with torch.no_grad():
         expected = causal_loss(run.model, blocks(heldout, 16)).item()
