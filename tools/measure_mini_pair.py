@@ -93,9 +93,13 @@ def encoder_of(name: str, weights: str) -> Encoder:
 
 
 def frozen(name: str, weights: str, pool: str) -> np.ndarray:
-    """Test probabilities of a probe on the frozen encoder, ``[seeds, n]``: the seed is the order of the batches."""
+    """Test probabilities of a probe on the frozen encoder, ``[seeds, n]``."""
+    return probed(encoder_of(name, weights), pool)
+
+
+def probed(encoder: Encoder, pool: str) -> np.ndarray:
+    """Test probabilities of a probe on a frozen encoder, ``[seeds, n]``: the seed is the order of the batches."""
     texts, labels, test_texts, _ = reviews()
-    encoder = encoder_of(name, weights)
     pool_module = pooling.make(pool, encoder.dim)
     vectors, test_vectors = (
         pooling.pool_all(pool_module, encoders.encode(encoder, part, LENGTH)) for part in (texts, test_texts)

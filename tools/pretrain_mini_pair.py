@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel
 
 from helpers.cache import atomic
 from tools import corpus
@@ -48,7 +49,11 @@ HELDOUT_BLOCKS = 128  # of 128 places, from the validation split
 
 @dataclass(frozen=True)
 class Recipe:
-    """What was chosen on held-out loss, for each model of a search of the same size."""
+    """What was chosen on held-out loss: `helpers/results/pretraining_search.csv` holds the trials.
+
+    They ended where a trial was plainly worse, so they are no search of the same size for both models: the BERT, which
+    did not start, took most of it.
+    """
 
     learning_rate: float
     causal_tokens: float  # tokens seen with next-token prediction before the masks; infinite for a GPT-2
@@ -93,14 +98,17 @@ class Plan:
 class Run:
     """One model's training: everything that happens at a step follows from the seed and the step's number."""
 
-    def __init__(self, name: str, line: Tensor, heldout: Tensor, plan: Plan, recipe: Recipe, device: str, folder: Path):
+    def __init__(
+        self, name: str, model: PreTrainedModel, line: Tensor, heldout: Tensor, plan: Plan, recipe: Recipe,
+        device: str, folder: Path,
+    ):  # fmt: skip
         self.name, self.plan, self.recipe, self.device, self.folder = name, plan, recipe, device, folder
         self.batches = corpus.Batches(line, plan.batch_tokens, SEED)
         self.heldout = corpus.blocks(heldout, SHORT)[:HELDOUT_BLOCKS]
         self.switch = math.ceil(min(recipe.causal_tokens, 1e15) / plan.batch_tokens)  # the first step with masks
         counts = torch.bincount(line, minlength=corpus.VOCABULARY) + 1
         self.log_frequencies = (counts / counts.sum()).log().to(device)
-        self.model = new_model(name).to(device)
+        self.model = model.to(device)
         self.start = hash_of(torch.cat([weight.detach().flatten() for weight in self.model.parameters()]).cpu())
         matrices = [weight for weight in self.model.parameters() if weight.ndim > 1]
         others = [weight for weight in self.model.parameters() if weight.ndim < 2]
@@ -269,7 +277,7 @@ def pretrain(name: str, tokens: int, device: str, work: Path, out: Path, results
     training_texts = corpus.texts("train")
     tokenizer = corpus.train_tokenizer(training_texts)
     line, heldout = (corpus.stream(tokenizer, texts, SEED) for texts in (training_texts, corpus.texts("validation")))
-    run = Run(name, line, heldout, Plan(tokens), RECIPES[name], device, work)
+    run = Run(name, new_model(name), line, heldout, Plan(tokens), RECIPES[name], device, work)
     run.train(results / f"pretraining_{name}.csv")
     export(run, tokenizer, out / name)
 
