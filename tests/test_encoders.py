@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from helpers import cache, checkpoints, encoders, sources
 from helpers.encoders import by_length, cache_info, clear_cache, encode, encode_layers, load
 from tests.conftest import save_bert
+from tools.project import ROOT
 
 pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
 
@@ -459,6 +460,11 @@ def test_states_too_large_for_float16_are_refused_and_not_kept(bert):
 def test_an_unknown_name_lists_the_known_and_suggests_the_nearest():
     with pytest.raises(ValueError, match="Unknown encoder 'minilmm'.*bert-base.*Did you mean 'minilm'"):
         load("minilmm")
+
+
+def test_the_readme_names_every_encoder():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in readme for name in encoders.REGISTRY)
 
 
 def test_a_hub_id_needs_a_revision(monkeypatch):

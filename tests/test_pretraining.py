@@ -463,6 +463,11 @@ def test_the_probabilities_of_all_tokens_sum_to_one(made, line):
         assert np.exp(-losses).sum() == pytest.approx(1)
 
 
+def test_a_line_with_no_rare_pair_is_refused():
+    with pytest.raises(ValueError, match="too short or too regular"):
+        ngram.Bigram(np.tile([0, 1], 20), vocabulary=2)
+
+
 # What is written out
 
 

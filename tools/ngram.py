@@ -27,6 +27,8 @@ class Bigram:
         codes = line[:-1].astype(np.int64) * vocabulary + line[1:]  # a pair as one number
         self.pairs, self.counts = np.unique(codes, return_counts=True)
         once, twice = (self.counts == 1).sum(), (self.counts == 2).sum()
+        if once == 0:
+            raise ValueError("No pair of tokens occurs just once: the line is too short or too regular for a discount.")
         self.discount = once / (once + 2 * twice)
         first, second = self.pairs // vocabulary, self.pairs % vocabulary
         self.total = np.bincount(first, self.counts, vocabulary)  # [vocabulary]: how often each token is followed

@@ -36,7 +36,7 @@ from tools.execute import hardware
 from tools.mini_models import NAMES, causal_loss, choose_masks, masked_loss, new_model
 from tools.project import BUILD, MODELS, RESULTS
 
-TOKENS = 8e6
+TOKENS = 7e6
 SEED = 0
 BATCH_TOKENS = 2048
 SHORT, LONG = 128, corpus.POSITIONS
