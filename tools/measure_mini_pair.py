@@ -8,6 +8,7 @@ than on the same model with random weights; is fine-tuning better than the froze
 
 import argparse
 import hashlib
+import itertools
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -194,30 +195,49 @@ def _kept(job: tuple) -> np.ndarray | None:
     return cache.read_array(_path(job), {"frozen": len(SEEDS), "fine-tuned": 1}[job[0]])
 
 
+def jobs_of(name: str) -> list[tuple]:
+    """Every run of one model: probes first, then the slow fine-tuning."""
+    both = ("pretrained", "random")
+    frozen_jobs = [("frozen", name, weights, pool) for weights in both for pool in POOLINGS]
+    return frozen_jobs + [("fine-tuned", name, weights, seed) for weights in both for seed in SEEDS]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="model", help="do the runs of this one only, and write no table")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, one core each")
     chosen = parser.parse_args()
-    pairs = [(name, weights) for name in NAMES for weights in ("pretrained", "random")]
-    jobs = [("frozen", *pair, pool) for pair in pairs for pool in POOLINGS]
-    jobs += [("fine-tuned", *pair, seed) for seed in SEEDS for pair in pairs]
-    for name in NAMES:
+    if unknown := set(chosen.names) - set(NAMES):
+        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose of {', '.join(NAMES)}")
+    names = chosen.names or NAMES
+    for name in names:
         new_model(name).save_pretrained(WORK / f"random-{name}")
         AutoTokenizer.from_pretrained(MODELS / name).save_pretrained(WORK / f"random-{name}")
-    missing = [job for job in jobs if _kept(job) is None]
+    missing = [job for name in names for job in jobs_of(name) if _kept(job) is None]
     with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
         list(tqdm(workers.map(_keep, missing), total=len(missing), desc="runs"))
-    labels = reviews()[3]
+    if not chosen.names:
+        write_tables()
+
+
+def write_tables() -> None:
+    """Write the tables from the runs, and the cards from the tables."""
     predictions = {}
-    for name, weights in pairs:
+    for name, weights in itertools.product(NAMES, ("pretrained", "random")):
         for pool in POOLINGS:
             predictions[name, weights, "frozen", pool] = _kept(("frozen", name, weights, pool))
         runs = [_kept(("fine-tuned", name, weights, seed)) for seed in SEEDS]
         predictions[name, weights, "fine-tuned", "mean"] = np.concatenate(runs)
-    accuracies(labels, predictions).to_csv(RESULTS / "mini_pair_accuracy.csv", index=False, lineterminator="\n")
-    comparisons(labels, predictions).to_csv(RESULTS / "mini_pair_comparisons.csv", index=False, lineterminator="\n")
-    losses = pd.DataFrame([heldout_losses(name, MODELS / name, length) for name in NAMES for length in (128, 512)])
-    losses.round(4).to_csv(RESULTS / "mini_pair_heldout.csv", index=False, lineterminator="\n")
+    labels = reviews()[3]
+    losses = [heldout_losses(name, MODELS / name, length) for name in NAMES for length in (128, 512)]
+    tables = {
+        "accuracy": accuracies(labels, predictions),
+        "comparisons": comparisons(labels, predictions),
+        "heldout": pd.DataFrame(losses).round(4),
+    }
+    for what, table in tables.items():
+        with cache.atomic(RESULTS / f"mini_pair_{what}.csv") as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
     for name in NAMES:
         model_card.write(name)
 
