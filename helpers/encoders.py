@@ -239,7 +239,7 @@ def _key(text: str) -> bytes:
 
 
 def _shelf(encoder: Encoder, max_length: int, layer: int) -> cache.Shelf:
-    described = json.dumps([encoder.fingerprint, max_length, str(encoder.dtype), layer])
+    described = json.dumps([encoder.fingerprint, max_length, str(encoder.dtype)])
     digest = hashlib.sha256(described.encode()).hexdigest()[:16]
     return cache.Shelf(f"{Path(encoder.name).name}-{max_length}-layer{layer}-{digest}")
 

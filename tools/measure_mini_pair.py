@@ -204,30 +204,27 @@ def jobs_of(name: str) -> list[tuple]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="model", help="do the runs of this one only, and write no table")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, one core each")
     chosen = parser.parse_args()
-    if unknown := set(chosen.names) - set(NAMES):
-        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose of {', '.join(NAMES)}")
-    names = chosen.names or NAMES
-    for name in names:
+    for name in NAMES:
         new_model(name).save_pretrained(WORK / f"random-{name}")
         AutoTokenizer.from_pretrained(MODELS / name).save_pretrained(WORK / f"random-{name}")
-    missing = [job for name in names for job in jobs_of(name) if _kept(job) is None]
+    missing = [job for name in NAMES for job in jobs_of(name) if _kept(job) is None]
     with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
         list(tqdm(workers.map(_keep, missing), total=len(missing), desc="runs"))
-    if not chosen.names:
-        write_tables()
+    write_tables()
 
 
 def write_tables() -> None:
-    """Write the tables from the runs, and the cards from the tables."""
-    predictions = {}
+    """Write the tables from the runs that are there, and the cards from the tables."""
+    predictions: dict[tuple, np.ndarray] = {}
     for name, weights in itertools.product(NAMES, ("pretrained", "random")):
         for pool in POOLINGS:
             predictions[name, weights, "frozen", pool] = _kept(("frozen", name, weights, pool))
         runs = [_kept(("fine-tuned", name, weights, seed)) for seed in SEEDS]
-        predictions[name, weights, "fine-tuned", "mean"] = np.concatenate(runs)
+        whole = all(run is not None for run in runs)
+        predictions[name, weights, "fine-tuned", "mean"] = np.concatenate(runs) if whole else None
+    predictions = {key: found for key, found in predictions.items() if found is not None}
     labels = reviews()[3]
     losses = [heldout_losses(name, MODELS / name, length) for name in NAMES for length in (128, 512)]
     tables = {
@@ -257,12 +254,13 @@ def comparisons(labels: np.ndarray, predictions: dict[tuple, np.ndarray]) -> pd.
     """The two comparisons that were decided on before the run, for each model; the four p values corrected together."""
     rows = []
     for name in NAMES:
-        own, random = (predictions[name, weights, "frozen", "mean"] for weights in ("pretrained", "random"))
-        tuned = predictions[name, "pretrained", "fine-tuned", "mean"]
+        own, tuned = ((name, "pretrained", mode, "mean") for mode in ("frozen", "fine-tuned"))
+        random = (name, "random", "frozen", "mean")
         for what, a, b in (("pretrained − random, frozen", own, random), ("fine-tuned − frozen", tuned, own)):
-            found = evaluation.compare(labels, a, b)
-            effect = found.effect
-            rows.append([name, what, effect.value, effect.low, effect.high, found.p, found.detectable])
+            if a in predictions and b in predictions:
+                found = evaluation.compare(labels, predictions[a], predictions[b])
+                effect = found.effect
+                rows.append([name, what, effect.value, effect.low, effect.high, found.p, found.detectable])
     table = pd.DataFrame(rows, columns=["model", "comparison", "difference", "low", "high", "p_holm", "detectable"])
     return table.assign(p_holm=evaluation.holm(table.p_holm)).round(4)
 

@@ -156,6 +156,7 @@ def _accuracies(name: str, results: Path) -> str:
     ]
     shown = table.assign(shown=[f"{row.accuracy:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in table.itertuples()])
     shown = shown.pivot(index=["mode", "pooling"], columns="weights", values="shown")
+    shown = shown.reindex(columns=["pretrained", "random"]).fillna("not run")
     for mode, pool in table[["mode", "pooling"]].drop_duplicates().itertuples(index=False):
         both = shown.loc[(mode, pool)]
         lines.append(f"| {mode} | {pool} | {both['pretrained']} | {both['random']} |")
