@@ -59,7 +59,10 @@ def read(folder: Path, name: str) -> Checkpoint:
         A GGUF file, and the package that reads it is not installed.
     """
     if not folder.is_dir():
-        raise ValueError(f"The folder of {name!r} is not there: {folder.name}. Fetch the course again, whole.")
+        raise ValueError(
+            f"The folder of {name!r} is not there ({folder.name}): fetch the course again, whole, or make it, as the "
+            "README says under Encoders."
+        )
     gguf = _only_gguf(folder)
     if gguf is None and not any(folder.glob("model*.safetensors")):
         raise ValueError(
