@@ -36,7 +36,7 @@ from tools.execute import hardware
 from tools.mini_models import NAMES, causal_loss, choose_masks, masked_loss, new_model
 from tools.project import BUILD, MODELS, RESULTS
 
-TOKENS = 7e6
+TOKENS = 12e6
 SEED = 0
 BATCH_TOKENS = 2048
 SHORT, LONG = 128, corpus.POSITIONS
@@ -64,7 +64,7 @@ class Recipe:
 
 
 RECIPES = {
-    "mini-bert": Recipe(learning_rate=7e-4, causal_tokens=2e6, masked_rate=7e-4, mask_share=0.2),
+    "mini-bert": Recipe(learning_rate=7e-4, causal_tokens=6e6, masked_rate=7e-4, mask_share=0.3),
     "mini-gpt2": Recipe(learning_rate=1.5e-3, causal_tokens=math.inf),
 }
 
