@@ -18,8 +18,6 @@ from helpers.sources import sha256_of
 # Weights as safetensors (or GGUF) only: a pickle can run code when it is opened.
 FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*",
          "merges.txt", "special_tokens_map.json", "added_tokens.json"]  # fmt: skip
-
-
 TOKENIZERS = ["tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model"]
 
 
