@@ -28,6 +28,7 @@ SHOWN = ("torch", "transformers", "datasets", "scikit-learn")
 NEEDED = {
     "datasets": "datasets",
     "ipywidgets": "ipywidgets",
+    "accelerate": "accelerate",
     "statsmodels": "statsmodels",
     "seaborn": "seaborn",
     "platformdirs": "platformdirs",

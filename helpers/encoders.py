@@ -75,6 +75,19 @@ class Encoder:
     def pad_token(self) -> str:
         return self.tokenizer.pad_token
 
+    def tokens(self, texts: list[str], max_length: int) -> list[list[int]]:
+        """Return the token numbers of each text, special ones included, cut off after `max_length`."""
+        return self.tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+
+    def pad(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the token numbers ``[n, T]`` and the mask ``[n, T]`` (bool) of some texts, on the model's device.
+
+        Padded on the right, so that a position is a token's place in its text, whatever the model.
+        """
+        found = self.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
+        found = found.to(self.model.device)
+        return found["input_ids"], found["attention_mask"].bool()
+
     @property
     def dtype(self) -> torch.dtype:
         """What the matrix products are computed in: bfloat16 where the processor has it (Colab's T4 emulates it)."""
@@ -158,6 +171,16 @@ def load(name: str, revision: str | None = None) -> Encoder:
     found = checkpoints.read(_folder(name, revision), name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Encoder(name, found.model.to(device), found.tokenizer, found.fingerprint)
+
+
+def untrained(encoder: Encoder, seed: int = 0) -> Encoder:
+    """Return the same architecture with random weights, as the library starts it: the control of every probe."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = type(encoder.model)(encoder.model.config)
+    fingerprint = hashlib.sha256(f"untrained {seed} {encoder.fingerprint}".encode()).hexdigest()[:16]
+    model = model.to(encoder.model.device).eval().requires_grad_(False)
+    return Encoder(f"{encoder.name}-random", model, encoder.tokenizer, fingerprint)
 
 
 def encode(encoder: Encoder, texts: list[str], max_length: int = 256, layer: int = -1) -> TokenStates:
@@ -272,18 +295,16 @@ def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int, shelves
     bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
     for start in range(0, len(texts), step):
         part = texts[start : start + step]
-        tokens = encoder.tokenizer(part, truncation=True, max_length=max_length)["input_ids"]
+        tokens = encoder.tokens(part, max_length)
         for text, found in zip(part, tokens, strict=True):
             if not found:
                 raise ValueError(f"Row {rows_of[text]}: {encoder.name} makes no token of the text {text[:60]!r}.")
         states = {layer: [torch.empty(0)] * len(part) for layer in shelves}
         for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
-            # Padded on the right, so that a position is a token's place in its text, whatever the model.
-            batch = encoder.tokenizer.pad(
-                {"input_ids": [tokens[row] for row in rows]}, padding_side="right", return_tensors="pt"
-            ).to(model.device)
+            ids, mask = encoder.pad([tokens[row] for row in rows])
             with torch.autocast(model.device.type, encoder.dtype, enabled=encoder.dtype != torch.float32):
-                hidden = model(**batch, output_hidden_states=True).hidden_states  # (L + 1) x [n, T, d]
+                # (L + 1) x [n, T, d]
+                hidden = model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states
             for layer in shelves:
                 for row, state in zip(rows, hidden[layer].to(torch.float16).cpu(), strict=True):
                     states[layer][row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only

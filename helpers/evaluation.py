@@ -75,6 +75,22 @@ def accuracy(labels: np.ndarray, probabilities: np.ndarray, seed: int = 0) -> In
     return _bca_mean(correctness(labels, probabilities).mean(axis=0), seed)
 
 
+def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> float:
+    """Return the expected calibration error of one set of predictions (Naeini, Cooper and Hauskrecht 2015).
+
+    In bins of equal width: how far the mean probability lies from the share of positive texts, on average over
+    the texts.
+
+    Parameters
+    ----------
+    labels, probabilities : ndarray, shape [n]
+    """
+    correctness(labels, probabilities)  # its checks
+    number = np.minimum((np.asarray(probabilities, float) * bins).astype(int), bins - 1)  # [n]: 1.0 is in the last bin
+    gaps = np.bincount(number, np.asarray(probabilities, float) - labels, minlength=bins)  # sums of p - y
+    return float(np.abs(gaps).sum() / len(number))
+
+
 def compare(labels: np.ndarray, a: np.ndarray, b: np.ndarray, seed: int = 0) -> Comparison:
     """Compare two methods on the same texts.
 

@@ -89,7 +89,7 @@ def fit_probe(vectors: Tensor, labels: np.ndarray, train: np.ndarray, validation
         A training or validation part without both classes, a row in both parts, labels that do not fit the
         texts, or vectors that are not finite.
     """
-    labels, train, validation = _checked(len(vectors), labels, train, validation)
+    labels, train, validation = check_parts(len(vectors), labels, train, validation)
     probe = Probe(vectors[train])
     return _fit(probe, lambda rows: probe(vectors[rows]), labels, train, validation, seed)
 
@@ -108,7 +108,7 @@ def fit_pooling(
     labels, train, validation, seed
         As in `fit_probe`, which also says what is raised.
     """
-    labels, train, validation = _checked(len(states), labels, train, validation)
+    labels, train, validation = check_parts(len(states), labels, train, validation)
     start = pool_all(pooling, states)[train]
     model = PooledProbe(copy.deepcopy(pooling), Probe(start))
     return _fit(model, lambda rows: model(*states.padded(rows)), labels, train, validation, seed)
@@ -148,7 +148,8 @@ def _fit(
     return model.eval()
 
 
-def _checked(texts: int, labels: np.ndarray, train: np.ndarray, validation: np.ndarray) -> list[np.ndarray]:
+def check_parts(texts: int, labels: np.ndarray, train: np.ndarray, validation: np.ndarray) -> list[np.ndarray]:
+    """Return labels and rows as arrays, or raise what `fit_probe` says."""
     labels, train, validation = map(np.asarray, (labels, train, validation))
     if len(labels) != texts:
         raise ValueError(f"{len(labels)} labels do not fit {texts} texts.")

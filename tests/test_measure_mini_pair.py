@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
-from helpers import encoders
+from helpers import data, encoders, finetuning
 from tools import corpus, measure_mini_pair, mini_models, model_card
 from tools.corpus import MASK
 from tools.mini_models import NAMES, new_model
@@ -43,18 +42,18 @@ def test_the_losses_are_the_librarys_at_the_chosen_places(name, small):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_model_and_counts_are_measured_at_the_same_places_of_the_test_split(name, small, tmp_path, monkeypatch):
+def test_model_and_counts_are_measured_at_the_same_places(name, small, tmp_path):
     words = np.array("a fine film warm funny dull slow far too long the end best of it and".split())
     rng = np.random.default_rng(0)
     texts = {split: [" ".join(rng.choice(words, 20)) for _ in range(n)] for split, n in (("train", 60), ("test", 40))}
     texts["train"] += ["the end is the best of it"] * 100
     texts["test"] += ["the end is the best of it"] * 30
-    monkeypatch.setattr(corpus, "texts", lambda split: texts[split])  # no other split may be read
     new_model(name).save_pretrained(tmp_path)
     shared = corpus.train_tokenizer(texts["train"])
     corpus.for_model(shared, name).save_pretrained(tmp_path)
-    found = measure_mini_pair.heldout_losses(name, tmp_path, 16)
-    blocks = corpus.blocks(corpus.stream(shared, texts["test"], 0), 16)
+    line, test = (corpus.stream(shared, texts[split], 0) for split in ("train", "test"))
+    found = measure_mini_pair.heldout_losses(name, tmp_path, 16, line.numpy(), test)
+    blocks = corpus.blocks(test, 16)
     if name == "mini-gpt2":
         assert found["places"] == 15 * len(blocks), "every place but the first"
     else:
@@ -72,23 +71,18 @@ def planted(tiny_bert, monkeypatch):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 60)
     texts = [f"the film is {['dull', 'warm'][label]} and {'long ' * rng.integers(1, 5)}" for label in labels]
-    settings = {"LENGTH": 32, "LABELS": 32, "VALIDATION": 8, "TEST": 20, "EPOCHS": 12, "BATCH": 4, "ENCODER_RATE": 5e-3}
+    settings = {"LENGTH": 32, "LABELS": 32, "VALIDATION": 8, "TEST": 20}
     for key, value in settings.items():
         monkeypatch.setattr(measure_mini_pair, key, value)
     monkeypatch.setattr(measure_mini_pair, "reviews", lambda: (texts[:40], labels[:40], texts[40:], labels[40:]))
+    monkeypatch.setattr(finetuning, "BATCH", 4)
     monkeypatch.setattr(measure_mini_pair, "encoder_of", lambda *_: encoders.load(str(tiny_bert)))
     return labels[40:]
 
 
-def test_fine_tuning_finds_a_planted_word_and_repeats_itself(planted, monkeypatch):
-    found = measure_mini_pair.fine_tuned("mini-bert", "pretrained", 0)
-    assert found.shape == (20,) and ((found > 0.5) == planted).mean() > 0.9
-    assert np.array_equal(found, measure_mini_pair.fine_tuned("mini-bert", "pretrained", 0))
-    assert not np.array_equal(found, measure_mini_pair.fine_tuned("mini-bert", "pretrained", 1))
-    monkeypatch.setattr(measure_mini_pair, "ENCODER_RATE", 0.0)
-    assert not np.allclose(found, measure_mini_pair.fine_tuned("mini-bert", "pretrained", 0), atol=0.01), (
-        "the encoder learns, not the head alone"
-    )
+def test_a_fine_tuned_run_is_one_row_and_its_seed_counts(planted):
+    found = [measure_mini_pair.fine_tuned("mini-bert", "pretrained", seed) for seed in (0, 0, 1)]
+    assert found[0].shape == (20,) and np.array_equal(*found[:2]) and not np.array_equal(*found[1:])
 
 
 def test_a_probe_gives_one_row_a_seed(planted):
@@ -96,15 +90,13 @@ def test_a_probe_gives_one_row_a_seed(planted):
     assert found.shape == (5, 20) and ((found > 0.5) == planted).mean() > 0.9
 
 
-def test_each_epoch_shows_each_text_once_and_texts_of_like_length_together():
-    tokens = [[0] * int(length) for length in np.random.default_rng(0).integers(5, 250, 100)]
-    batches = list(measure_mini_pair._batches(tokens, seed=0))
-    half = len(batches) // 2
-    assert len(batches) == 2 * 7 and max(map(len, batches)) <= 16
-    for epoch in (batches[:half], batches[half:]):
-        assert sorted(row for batch in epoch for row in batch) == list(range(100))
-    spread = [np.ptp([len(tokens[row]) for row in batch]) for batch in batches]
-    assert max(spread) <= 100 and batches[:half] != batches[half:]
+def test_the_reviews_that_judge_are_none_that_chose():
+    texts, labels, test_texts, test_labels = measure_mini_pair.reviews()
+    assert len(texts) == len(labels) == 2250 and len(test_texts) == len(test_labels) == 2000
+    assert texts == measure_mini_pair.labelled()[0] and set(labels) == set(test_labels) == {0, 1}
+    seen = data.load("imdb", "test")["text"][: measure_mini_pair.SEEN]
+    assert not set(test_texts) & {*seen, *texts}
+    assert set(test_texts) <= set(data.load("imdb", "test")["text"])
 
 
 def predictions(labels: np.ndarray, right: float, seeds: int = 5) -> np.ndarray:
@@ -162,7 +154,7 @@ def test_predictions_of_other_weights_or_another_protocol_are_not_taken(small, t
     measure_mini_pair._keep(job)
     assert measure_mini_pair._kept(job).tolist() == [[0.25] * 20]
     with monkeypatch.context() as patch:
-        patch.setattr(measure_mini_pair, "EPOCHS", 3)
+        patch.setattr(measure_mini_pair, "SEEN", 3)
         assert measure_mini_pair._kept(job) is None
     path = measure_mini_pair._path(job)
     path.write_bytes(path.read_bytes()[:-9])
@@ -206,12 +198,3 @@ def test_the_card_holds_the_numbers_of_its_tables(made_up, tmp_path):
     ):  # fmt: skip
         assert expected in card, expected
     assert (models / "mini-bert" / "loss_curve.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_classifier_pools_real_tokens_only(tiny_bert):
-    encoder = encoders.load(str(tiny_bert))
-    model = measure_mini_pair.Classifier(encoder).eval()
-    nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
-    alone = model(*measure_mini_pair._padded(encoder, [[2, 7, 3]]))
-    beside = model(*measure_mini_pair._padded(encoder, [[2, 7, 3], list(range(20))]))
-    assert alone.item() == pytest.approx(beside[0].item(), abs=FLOAT32)

@@ -2,7 +2,7 @@
 
 import inspect
 
-from helpers import data, encoders, evaluation, heads, pooling
+from helpers import data, encoders, evaluation, finetuning, heads, pooling
 
 
 def default(function, name: str) -> object:
@@ -13,6 +13,9 @@ def test_the_protocol_behind_the_committed_tables_is_this_one():
     assert (heads.LEARNING_RATE, heads.WEIGHT_DECAY, heads.BATCH) == (3e-3, 1e-2, 64)
     assert (heads.ROUND_STEPS, heads.MAX_ROUNDS, heads.PATIENCE) == (24, 40, 3)
     assert heads.TFIDF_C == (0.1, 1, 10, 100)
+    assert (finetuning.BATCH, finetuning.WARMUP, finetuning.CLIP) == (16, 0.1, 1.0)
+    assert (finetuning.CHECKS, finetuning.PATIENCE) == (2, 2)
+    assert (default(finetuning.fine_tune, "rate"), default(finetuning.fine_tune, "epochs")) == (3e-4, 2)
     assert (evaluation.CONFIDENCE, evaluation.POWER, evaluation.RESAMPLES) == (0.95, 0.80, 4999)
     assert (data.NEAR, data.SHINGLE) == (0.5, 8)
     assert data.SHARES == {"train": 0.7, "validation": 0.1, "test": 0.2}

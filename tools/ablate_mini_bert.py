@@ -9,20 +9,23 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 from transformers import BertForMaskedLM
 
-from helpers import encoders, evaluation
+from helpers import data, encoders, evaluation
 from helpers.cache import atomic
-from tools import corpus, measure_mini_pair
+from tools import corpus
+from tools.measure_mini_pair import VALIDATION, labelled, probed
 from tools.mini_models import new_model
 from tools.pretrain_mini_pair import RECIPES, SEED, Plan, Run, export
 from tools.project import BUILD, RESULTS
 
 WORK = BUILD / "ablation"
 TOKENS = 2_000_000
+JUDGES = 2000  # validation reviews
 TABLE = RESULTS / "mini_bert_ablation.csv"
 # Where attention starts, and the share of the tokens seen before the masks.
 RUNS = [("near", 0.0), ("near", 0.25), ("near", 0.5), ("near", 0.75), ("uniform", 0.5)]
@@ -44,17 +47,18 @@ def run_one(start: str, share: float) -> dict[str, object]:
     """Train one BERT, then return its held-out masked loss and the accuracy of a frozen probe on it."""
     torch.set_num_threads(1)
     work = WORK / f"{start}-{share:g}"
-    training_texts = corpus.texts("train")
-    tokenizer = corpus.train_tokenizer(training_texts)
-    line, heldout = (corpus.stream(tokenizer, texts, SEED) for texts in (training_texts, corpus.texts("validation")))
+    tokenizer, line, heldout = corpus.prepare(SEED)
     model = {"near": new_model, "uniform": uniform_start}[start]("mini-bert")
     recipe = replace(RECIPES["mini-bert"], causal_tokens=share * TOKENS)
     run = Run("mini-bert", model, line, heldout, Plan(TOKENS), recipe, "cpu", work)
     run.train(work / "curve.csv")
     curve = pd.read_csv(work / "curve.csv")
     export(run, tokenizer, work / "model")
-    labels = measure_mini_pair.reviews()[3]
-    accuracy = evaluation.accuracy(labels, measure_mini_pair.probed(encoders.load(str(work / "model")), "mean"))
+    # Validation reviews, none of those that choose the round: the test split is not for choosing a recipe.
+    judges = data.load("imdb", "validation").select(range(VALIDATION, VALIDATION + JUDGES))
+    encoder = encoders.load(str(work / "model"))
+    found = probed(encoder, "mean", *labelled(), judges["text"][:])
+    accuracy = evaluation.accuracy(np.array(judges["label"][:]), found)
     return {
         "start": start, "causal_share": share, "tokens": TOKENS, "masked_loss": curve.heldout_loss.iloc[-1],
         "accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high, "seconds": round(run.seconds),

@@ -60,6 +60,13 @@ def for_model(tokenizer: Tokenizer, name: str) -> PreTrainedTokenizerFast:
     )  # fmt: skip
 
 
+def prepare(seed: int) -> tuple[Tokenizer, Tensor, Tensor]:
+    """Return the shared tokenizer, and the training and the validation texts as one line of tokens each."""
+    training_texts = texts("train")
+    tokenizer = train_tokenizer(training_texts)
+    return tokenizer, stream(tokenizer, training_texts, seed), stream(tokenizer, texts("validation"), seed)
+
+
 def stream(tokenizer: Tokenizer, texts: list[str], seed: int) -> Tensor:
     """Return all texts in a random order as one line of tokens, ``text [SEP] text [SEP] …``, shape ``[tokens]``."""
     encoded = [[*found.ids, SEP] for found in tokenizer.encode_batch(texts, add_special_tokens=False)]

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import multiprocessing
 import os
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -22,34 +21,32 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
-from helpers import cache, data, encoders, evaluation, heads, pooling, sources
-from helpers.encoders import Encoder, by_length
+from helpers import cache, data, encoders, evaluation, finetuning, grid, heads, pooling, sources
+from helpers.encoders import Encoder
 from tools import corpus, model_card, ngram
 from tools.mini_models import NAMES, choose_masks, new_model
 from tools.pretrain_mini_pair import RECIPES, SEED
 from tools.project import BUILD, MODELS, RESULTS
 
 WORK = BUILD / "mini_pair"
-LABELS, VALIDATION, TEST, LENGTH = 2000, 250, 1000, 256  # imdb reviews, imdb reviews, imdb reviews, tokens
+LABELS, VALIDATION, TEST, LENGTH = 2000, 250, 2000, 256  # imdb reviews, imdb reviews, imdb reviews, tokens
+SEEN = 1000  # the first test reviews: probes on them had a part in choosing the recipe, so they judge nothing here
 SEEDS = range(5)
 POOLINGS = ("mean", "max", "last", "first")  # frozen; fine-tuning is measured with the mean
 HELDOUT_TOKENS = 100_000
 
-# Fine-tuning, the same for both models and for random weights: nothing here was chosen by looking at the test split.
-EPOCHS, BATCH = 2, 16  # texts
-ENCODER_RATE, HEAD_RATE, WEIGHT_DECAY, WARMUP = 3e-4, 3e-3, 0.01, 0.1
 
-
-def heldout_losses(name: str, folder: Path, length: int) -> dict[str, object]:
+def heldout_losses(name: str, folder: Path, length: int, line: np.ndarray, test: Tensor) -> dict[str, object]:
     """Loss (nats a token) of the model and of both counts, at the same places of the test split.
 
     For the BERT these are the places that carry [MASK]; the counts are even told the true token before each.
+
+    Parameters
+    ----------
+    line, test : shape [tokens]
+        The training texts, which the counts are made of, and the test texts (see `corpus.stream`).
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    shared = tokenizer.backend_tokenizer
-    line = corpus.stream(shared, corpus.texts("train"), SEED).numpy()
-    blocks = corpus.blocks(corpus.stream(shared, corpus.texts("test"), SEED), length)
-    blocks = blocks[: HELDOUT_TOKENS // length]  # [n, length]
+    blocks = corpus.blocks(test, length)[: HELDOUT_TOKENS // length]  # [n, length]
     auto = AutoModelForMaskedLM if name == "mini-bert" else AutoModelForCausalLM
     model = auto.from_pretrained(folder, dtype=torch.float32).eval()
     if name == "mini-bert":
@@ -79,13 +76,17 @@ def _losses(model: PreTrainedModel, ids: Tensor, chosen: Tensor) -> Tensor:
 
 def reviews() -> tuple[list[str], np.ndarray, list[str], np.ndarray]:
     """Labelled texts (training, then validation) with labels, and test texts with labels."""
-    parts = {split: data.load("imdb", split) for split in data.SPLITS}
-    train, validation, test = (
-        parts[split].select(range(size))
-        for split, size in zip(data.SPLITS, (LABELS, VALIDATION, TEST), strict=True)
+    texts, labels = labelled()
+    test = data.load("imdb", "test").select(range(SEEN, SEEN + TEST))
+    return texts, labels, test["text"][:], np.array(test["label"][:])
+
+
+def labelled() -> tuple[list[str], np.ndarray]:
+    """Texts to train on, then texts to choose the round with, and their labels."""
+    train, validation = (
+        data.load("imdb", split).select(range(size)) for split, size in (("train", LABELS), ("validation", VALIDATION))
     )
-    labels = np.array(train["label"][:] + validation["label"][:])
-    return train["text"][:] + validation["text"][:], labels, test["text"][:], np.array(test["label"][:])
+    return train["text"][:] + validation["text"][:], np.array(train["label"][:] + validation["label"][:])
 
 
 def encoder_of(name: str, weights: str) -> Encoder:
@@ -95,80 +96,29 @@ def encoder_of(name: str, weights: str) -> Encoder:
 
 def frozen(name: str, weights: str, pool: str) -> np.ndarray:
     """Test probabilities of a probe on the frozen encoder, ``[seeds, n]``."""
-    return probed(encoder_of(name, weights), pool)
-
-
-def probed(encoder: Encoder, pool: str) -> np.ndarray:
-    """Test probabilities of a probe on a frozen encoder, ``[seeds, n]``: the seed is the order of the batches."""
     texts, labels, test_texts, _ = reviews()
-    pool_module = pooling.make(pool, encoder.dim)
-    vectors, test_vectors = (
-        pooling.pool_all(pool_module, encoders.encode(encoder, part, LENGTH)) for part in (texts, test_texts)
+    return probed(encoder_of(name, weights), pool, texts, labels, test_texts)
+
+
+def probed(encoder: Encoder, pool: str, texts: list[str], labels: np.ndarray, others: list[str]) -> np.ndarray:
+    """Probabilities of other texts by a probe on a frozen encoder, ``[seeds, n]``: a seed is an order of batches."""
+    module = pooling.make(pool, encoder.dim)
+    vectors, other_vectors = (
+        pooling.pool_all(module, encoders.encode(encoder, part, LENGTH)) for part in (texts, others)
     )
     rows = np.arange(len(labels))
     probes = [heads.fit_probe(vectors, labels, rows[:LABELS], rows[LABELS:], seed) for seed in SEEDS]
-    return np.stack([probe.probabilities(test_vectors) for probe in probes])
-
-
-class Classifier(nn.Module):
-    """Encoder, mean pooling and one linear unit, trained together."""
-
-    def __init__(self, encoder: Encoder):
-        super().__init__()
-        self.encoder, self.pooling, self.head = encoder.model, pooling.Mean(), nn.Linear(encoder.dim, 1)
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return the log-odds of *positive*: ``[n, T]``, ``[n, T]`` -> ``[n]``."""
-        states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state  # [n, T, d]
-        return self.head(self.pooling(states, mask.bool())).squeeze(-1)
+    return np.stack([probe.probabilities(other_vectors) for probe in probes])
 
 
 def fine_tuned(name: str, weights: str, seed: int) -> np.ndarray:
-    """Test probabilities after two epochs over the labelled texts, ``[n]``; the seed is the head and the order."""
+    """Test probabilities after fine-tuning with the mean, ``[n]``; the seed is the order of the batches."""
     texts, labels, test_texts, _ = reviews()
-    encoder = encoder_of(name, weights)
-    torch.manual_seed(seed)
-    device = encoder.model.device
-    model = Classifier(encoder).to(device).requires_grad_(True).train()
-    target = torch.as_tensor(labels, dtype=torch.float32, device=device)
-    rates = ((model.encoder, ENCODER_RATE), (model.head, HEAD_RATE))
-    groups = [{"params": part.parameters(), "lr": rate} for part, rate in rates]
-    optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
-    steps = EPOCHS * -(-LABELS // BATCH)
-    shape = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / (WARMUP * steps), (steps - step) / ((1 - WARMUP) * steps), 1.0)
+    rows = np.arange(len(labels))
+    tuned = finetuning.fine_tune(
+        encoder_of(name, weights), pooling.Mean(), texts, labels, rows[:LABELS], rows[LABELS:], seed, max_length=LENGTH
     )
-    tokens = encoder.tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]
-    for rows in _batches(tokens[:LABELS], seed):
-        ids, mask = _padded(encoder, [tokens[row] for row in rows])
-        loss = nn.functional.binary_cross_entropy_with_logits(model(ids, mask), target[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        shape.step()
-    tokens = encoder.tokenizer(test_texts, truncation=True, max_length=LENGTH)["input_ids"]
-    found = torch.empty(len(tokens))
-    with torch.inference_mode():
-        model.eval()
-        for rows in by_length(list(map(len, tokens)), 2048):
-            found[rows] = model(*_padded(encoder, [tokens[row] for row in rows])).sigmoid().cpu()
-    return found.numpy()
-
-
-def _batches(tokens: list[list[int]], seed: int) -> Iterator[list[int]]:
-    """Batches of like length, in random order, so that little of a batch is padding."""
-    rng = np.random.default_rng(seed)
-    for _ in range(EPOCHS):
-        noisy = np.array([len(ids) for ids in tokens]) + rng.uniform(-20, 20, len(tokens))
-        batches = np.array_split(np.argsort(noisy), -(-len(tokens) // BATCH))
-        yield from (batches[number].tolist() for number in rng.permutation(len(batches)))
-
-
-def _padded(encoder: Encoder, tokens: list[list[int]]) -> tuple[Tensor, Tensor]:
-    found = encoder.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
-    found = found.to(encoder.model.device)
-    return found["input_ids"], found["attention_mask"]
+    return tuned.probabilities(test_texts)
 
 
 def _keep(job: tuple) -> None:
@@ -182,7 +132,7 @@ def _keep(job: tuple) -> None:
 def _path(job: tuple) -> Path:
     """Where a job's predictions lie: other weights or another protocol have another place."""
     weights = sources.sha256_of(_folder(*job[1:3]) / "model.safetensors")
-    protocol = (LABELS, VALIDATION, TEST, LENGTH, EPOCHS, BATCH, ENCODER_RATE, HEAD_RATE, WEIGHT_DECAY, WARMUP)
+    protocol = (LABELS, VALIDATION, SEEN, TEST, LENGTH, *grid.protocol())
     digest = hashlib.sha256(f"{weights} {protocol}".encode()).hexdigest()[:8]
     return WORK / f"{'_'.join(map(str, job))}-{digest}.safetensors"
 
@@ -226,7 +176,11 @@ def write_tables() -> None:
         predictions[name, weights, "fine-tuned", "mean"] = np.concatenate(runs) if whole else None
     predictions = {key: found for key, found in predictions.items() if found is not None}
     labels = reviews()[3]
-    losses = [heldout_losses(name, MODELS / name, length) for name in NAMES for length in (128, 512)]
+    shared = AutoTokenizer.from_pretrained(MODELS / NAMES[0]).backend_tokenizer
+    line, test = (corpus.stream(shared, corpus.texts(split), SEED) for split in ("train", "test"))
+    losses = [
+        heldout_losses(name, MODELS / name, length, line.numpy(), test) for name in NAMES for length in (128, 512)
+    ]
     tables = {
         "accuracy": accuracies(labels, predictions),
         "comparisons": comparisons(labels, predictions),

@@ -275,9 +275,7 @@ def pretrain(name: str, tokens: int, device: str, work: Path, out: Path, results
     """Train one model to the end of its plan and write it, in the Hugging Face format, to ``out/name``."""
     if device == "cpu":
         torch.set_num_threads(1)  # one core a model: two threads on so small matrices bring little
-    training_texts = corpus.texts("train")
-    tokenizer = corpus.train_tokenizer(training_texts)
-    line, heldout = (corpus.stream(tokenizer, texts, SEED) for texts in (training_texts, corpus.texts("validation")))
+    tokenizer, line, heldout = corpus.prepare(SEED)
     run = Run(name, new_model(name), line, heldout, Plan(tokens), RECIPES[name], device, work)
     run.train(results / f"pretraining_{name}.csv")
     export(run, tokenizer, out / name)
