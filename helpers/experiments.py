@@ -11,7 +11,7 @@ Without ``--cluster`` the rows are shared among processes of this machine, one c
 import argparse
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, fields
 from pathlib import Path
 
@@ -61,12 +61,18 @@ def work(runs: list[Run], settings: Settings, table: Table, client: Client) -> N
         raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed, the first was {first}: {failed[first]}")
 
 
-def work_together(runs: list[Run], settings: Settings, table: Table, state: PartialState) -> None:
-    """Do one run after the other, each on all processes of ``accelerate launch``; the first one writes."""
-    for run in tqdm(runs, unit="run", desc=f"{settings.scale} grid", disable=not state.is_main_process):
-        row = grid.execute(run, settings)
-        if state.is_main_process:
-            table.add(*row)
+def work_alone(runs: list[Run], settings: Settings, table: Table, writes: bool = True) -> None:
+    """Do one run after the other in this process. Under ``accelerate launch`` all processes do, and one of them writes.
+
+    Parameters
+    ----------
+    writes : bool
+        This process keeps the rows.
+    """
+    for run in tqdm(runs, unit="run", desc=f"{settings.scale} grid", disable=not writes):
+        row, found = grid.execute(run, settings)
+        if writes:
+            table.add(row, found)
 
 
 def encode_once(runs: list[Run], settings: Settings) -> None:
@@ -96,7 +102,7 @@ def _guess(run: Run, settings: Settings) -> float:
     if run.mode != "fine-tuned":
         return 4.0
     products = 6 * run.labels * settings.epochs + 2 * (2 * settings.epochs * settings.validation + settings.test)
-    size = MILLIONS[run.model.removesuffix("-random")] * 1e6
+    size = MILLIONS.get(run.model.removesuffix("-random"), 10) * 1e6  # another model: a guess
     return products * settings.lengths[run.dataset] * size / SPEED["cuda" if torch.cuda.is_available() else "cpu"]
 
 
@@ -107,9 +113,9 @@ def _cluster(address: str | None, processes: int) -> Iterator[Client]:
             yield client
     else:
         # One thread a worker: two runs in one process would share their random numbers.
-        with LocalCluster(n_workers=processes, threads_per_worker=1, memory_limit=0, dashboard_address=None) as here:
-            with Client(here) as client:
-                yield client
+        settings = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+        with LocalCluster(n_workers=processes, **settings) as here, Client(here) as client:
+            yield client
 
 
 def _only(conditions: list[str]) -> dict[str, list[str]]:
@@ -122,7 +128,7 @@ def _only(conditions: list[str]) -> dict[str, list[str]]:
     return only
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", choices=list(grid.SCALES), default="laptop")
     parser.add_argument("--only", nargs="+", default=[], metavar="key=value,…", help="a part of the grid")
@@ -130,27 +136,27 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else os.cpu_count())
     parser.add_argument("--cluster", metavar="ADDRESS", help="of a dask.distributed scheduler")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     settings = grid.SCALES[chosen.scale]
     try:
         only = _only(chosen.only)
-        together = PartialState() if int(os.environ.get("WORLD_SIZE", 1)) > 1 else None
+        many = int(os.environ.get("WORLD_SIZE", 1)) > 1  # as `accelerate launch` sets it
+        together = PartialState(cpu=not torch.cuda.is_available()) if many else None
         table = Table(chosen.scale, chosen.out)
         runs = missing(settings, table, only)
     except ValueError as error:
         parser.error(str(error))
     if chosen.dry_run:
         plan = estimate(runs, settings, table.rows)
-        print(plan.round(1).to_string() if len(plan) else "Everything is done.")
+        print(plan.round(1).to_string() if runs else "Everything is done.")
         print(f"{len(runs)} runs, about {plan.minutes.sum():.0f} minutes of one core (or one GPU)")
         return
-    if together:
-        with together.main_process_first():
-            encode_once(runs, settings)
-        work_together(runs, settings, table, together)
-        return
     if not chosen.cluster:  # the workers of a cluster have caches of their own
-        encode_once(runs, settings)
+        with together.main_process_first() if together else nullcontext():
+            encode_once(runs, settings)
+    if together or (chosen.processes == 1 and not chosen.cluster):
+        work_alone(runs, settings, table, writes=not together or together.is_main_process)
+        return
     with _cluster(chosen.cluster, chosen.processes) as client:
         work(runs, settings, table, client)
 

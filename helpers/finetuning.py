@@ -135,7 +135,9 @@ def fine_tune(
             bar.update()
             if step in checks:
                 found = tuned.logits([texts[row] for row in validation])
-                loss = float(nn.functional.binary_cross_entropy_with_logits(found, target[validation]))
+                loss = nn.functional.binary_cross_entropy_with_logits(found, target[validation])
+                # One number for all processes: they must stop at the same step.
+                loss = accelerator.reduce(loss.to(accelerator.device), reduction="mean").item()
                 tuned.history.append({"step": step, "training": float(np.mean(losses)), "validation": loss})
                 bar.set_postfix(validation=f"{loss:.3f}")
                 losses.clear()

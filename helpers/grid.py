@@ -123,12 +123,14 @@ def execute(run: Run, settings: Settings) -> tuple[dict[str, object], np.ndarray
     return asdict(run) | records.measures(labels, found) | cost | provenance(run, settings), found
 
 
-@functools.cache  # a process does many runs on the same texts
 def texts_of(dataset: str, split: str, settings: Settings) -> datasets.Dataset:
     """Return the texts of one split that a scale uses: all of those to train on, the first of the others."""
-    found = data.load(dataset, split, settings.scale)
+    found = _load(dataset, split, settings.scale)
     most = {"train": len(found), "validation": settings.validation, "test": settings.test}[split]
     return found.select(range(min(most, len(found))))
+
+
+_load = functools.cache(data.load)  # a process does many runs on the same texts
 
 
 def draw(run: Run, texts: int) -> np.ndarray:

@@ -75,15 +75,14 @@ class Table:
         """Add one run, in place of an older row with its key. A row is on disk only after its predictions."""
         row = row | {"checksum": zlib.crc32(found.tobytes())}
         old = (self.rows[KEY] == [row[key] for key in KEY]).all(axis=1)
-        rows = [*self.rows[~old].to_dict("records"), row]
-        self.rows = pd.DataFrame(rows).sort_values(KEY, ignore_index=True)
-        # The old row's predictions, if there is one, stay until the new row is written; then they go.
-        before = self._kept
-        self._kept = {_name(one): before.get(_name(one), found) for one in self.rows.to_dict("records")}
+        rows = pd.DataFrame([*self.rows[~old].to_dict("records"), row]).sort_values(KEY, ignore_index=True)
+        kept = {_name(one): self._kept.get(_name(one), found) for one in rows.to_dict("records")}
+        # The old row's predictions, if there is one, stay until the new row is written; the next run drops them.
         with cache.atomic(self._side) as temporary:
-            save_file(before | self._kept, temporary)
+            save_file(self._kept | kept, temporary)
         with cache.atomic(self._csv) as temporary:
-            self.rows.to_csv(temporary, index=False, lineterminator="\n")
+            rows.to_csv(temporary, index=False, lineterminator="\n")
+        self.rows, self._kept = rows, kept
 
     def select(self, **cell: object) -> pd.DataFrame:
         """Return the rows of some cells: ``select(model="mini-bert", mode="frozen")``.

@@ -1,0 +1,239 @@
+"""The grid: the plan holds what it should, a run measures what it says, and nothing damaged is believed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from sklearn.metrics import f1_score, log_loss
+
+from helpers import data, evaluation, grid, records
+from helpers.grid import Run
+from helpers.records import KEY, Table
+
+COLUMNS = [*KEY, "accuracy", "f1", "loss", "calibration_error", "seconds", "peak_memory_mb", "commit", "versions",
+           "hardware", "configuration", "date"]  # fmt: skip
+
+
+# The plan
+
+
+@pytest.mark.parametrize("scale", grid.SCALES)
+def test_every_run_stands_in_the_plan_once(scale):
+    settings = grid.SCALES[scale]
+    runs = grid.plan(settings)
+    assert len(set(runs)) == len(runs) == len({run.name for run in runs})
+    assert {run.seed for run in runs} == set(range(settings.seeds)) and settings.seeds % 2 == 1
+    table = pd.DataFrame([vars(run) for run in runs])
+    per_cell = table.groupby(KEY[:-1]).size()
+    assert (per_cell == settings.seeds).all()
+    pairs = {(model, pool, dataset) for model in settings.rates for pool in settings.poolings
+             for dataset in settings.lengths}  # fmt: skip
+    for mode in ("frozen", "fine-tuned"):
+        part = table[(table["mode"] == mode) & (table.labels == max(settings.labels))]
+        assert pairs <= set(part[["model", "pooling", "dataset"]].itertuples(index=False, name=None))
+
+
+def test_the_laptop_grid_is_the_one_that_was_asked_for():
+    settings = grid.SCALES["laptop"]
+    assert set(settings.rates) == {"mini-bert", "mini-gpt2", "minilm"} and set(settings.lengths) == set(data.NAMES)
+    assert set(settings.poolings) >= {"first", "last", "mean", "max", "weighted_mean", "weighted_sum", "attention"}
+    models = {(run.model, run.mode) for run in grid.plan(settings)}
+    assert {("majority", "baseline"), ("tfidf", "baseline"), ("mini-bert-random", "frozen")} <= models
+    assert {("mini-bert-random", "fine-tuned"), ("mini-gpt2-random", "fine-tuned")} <= models
+
+
+def test_a_seed_draws_its_own_texts_and_fewer_labels_are_part_of_more():
+    runs = [Run("m", "mean", "frozen", "imdb", labels, seed) for seed in (0, 1) for labels in (10, 30)]
+    few, many, other_few, other_many = (set(grid.draw(run, 100).tolist()) for run in runs)
+    assert len(few) == 10 and len(many) == 30 and few < many and other_few < other_many
+    assert many != other_many and max(many) < 100
+    with pytest.raises(ValueError, match="asks for 30 labelled texts: imdb has 29"):
+        grid.draw(runs[1], 29)
+
+
+# One run
+
+
+@pytest.fixture
+def tiny(tiny_bert, own_cache, in_float32) -> grid.Settings:
+    """Real reviews of the smallest scale, and a tiny random model."""
+    return grid.Settings(
+        "smoke", {str(tiny_bert): 1e-3}, (str(tiny_bert),), {"imdb": 32, "rotten_tomatoes": 16}, labels=(16, 32),
+        validation=16, test=24, seeds=3, poolings=("mean", "weighted_sum"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode, pool", [("frozen", "mean"), ("frozen", "weighted_sum"), ("fine-tuned", "mean")])
+def test_a_run_gives_its_row_and_its_predictions(tiny, mode, pool):
+    (model,) = tiny.rates
+    run = Run(model, pool, mode, "imdb", 32, 1)
+    row, found = grid.execute(run, tiny)
+    assert list(row) == COLUMNS and [row[key] for key in KEY] == [model, pool, mode, "imdb", 32, 1]
+    assert found.shape == (24,) and found.dtype == np.float16 and np.ptp(found) > 0
+    labels = np.array(data.load("imdb", "test", "smoke")["label"][:24])
+    # The oracle is scikit-learn, on what is kept.
+    kept = expit(found.astype(float))
+    assert row["accuracy"] == pytest.approx(((kept > 0.5) == labels).mean(), abs=1e-6)
+    assert row["loss"] == pytest.approx(log_loss(labels, kept), abs=1e-6)
+    assert row["f1"] == pytest.approx(f1_score(labels, kept > 0.5), abs=1e-6)
+    assert row["seconds"] > 0 and 50 < row["peak_memory_mb"] < 20_000
+    assert "torch" in row["versions"] and "cores" in row["hardware"] and len(row["configuration"]) == 12
+    again = grid.execute(run, tiny)
+    assert np.array_equal(found, again[1]) and row["configuration"] == again[0]["configuration"]
+
+
+def test_a_probe_of_the_grid_is_the_one_that_the_chapters_fit(tiny):
+    """The oracle is the same, put together by hand."""
+    from helpers import encoders, heads, pooling
+
+    (model,) = tiny.rates
+    run = Run(model, "mean", "frozen", "rotten_tomatoes", 16, 2)
+    train, validation, test = (data.load("rotten_tomatoes", split, "smoke") for split in data.SPLITS)
+    own = np.random.default_rng(2).permutation(64)[:16]
+    texts = [train["text"][int(row)] for row in own] + validation["text"][:16]
+    labels = np.array([train["label"][int(row)] for row in own] + validation["label"][:16])
+    encoder = encoders.load(model)
+    vectors, others = (
+        pooling.pool_all(pooling.Mean(), encoders.encode(encoder, part, 16)) for part in (texts, test["text"][:24])
+    )
+    expected = heads.fit_probe(vectors, labels, np.arange(16), np.arange(16, 32), 2).probabilities(others)
+    assert expit(grid.execute(run, tiny)[1].astype(float)) == pytest.approx(expected, abs=2e-3)  # half precision
+
+
+def test_the_baselines_know_what_they_should(tiny):
+    labels = np.array(data.load("imdb", "train", "smoke")["label"][:])
+    run = Run("majority", "none", "baseline", "imdb", 32, 0)
+    share = labels[grid.draw(run, 64)].mean()
+    assert expit(grid.execute(run, tiny)[1].astype(float)) == pytest.approx(share, abs=1e-3)
+    whole, cut = (grid.execute(replace(run, model=name), tiny)[1] for name in ("tfidf", "tfidf-cut"))
+    assert np.ptp(whole) > 0 and not np.array_equal(whole, cut), "32 tokens are less than a review"
+    sentences = replace(run, dataset="rotten_tomatoes")
+    long = replace(tiny, lengths={"rotten_tomatoes": 256})
+    found = [grid.execute(replace(sentences, model=name), long)[1] for name in ("tfidf", "tfidf-cut")]
+    assert np.array_equal(*found), "256 tokens hold every sentence"
+
+
+def test_random_weights_are_the_same_architecture_with_others(tiny):
+    (model,) = tiny.rates
+    trained, control = grid.encoder_of(model), grid.encoder_of(f"{model}-random")
+    assert control.fingerprint != trained.fingerprint and control.name.endswith("-random")
+    pairs = [*zip(trained.model.parameters(), control.model.parameters(), strict=True)]
+    assert all(a.shape == b.shape for a, b in pairs) and not all(bool((a == b).all()) for a, b in pairs)
+    assert not control.model.training and not any(weight.requires_grad for weight in control.model.parameters())
+
+
+def test_a_configuration_changes_with_what_the_numbers_follow_from_and_with_nothing_else(tiny, monkeypatch):
+    (model,) = tiny.rates
+    frozen, tuned = (Run(model, "mean", mode, "imdb", 32, 0) for mode in ("frozen", "fine-tuned"))
+    own = [grid.configuration(run, tiny) for run in (frozen, tuned)]
+    assert own[0] != own[1]
+    for change in ({"lengths": {"imdb": 31}}, {"test": 23}, {"validation": 15}, {"scale": "laptop"}):
+        assert grid.configuration(frozen, replace(tiny, **change)) != own[0]
+    for change in ({"epochs": 1}, {"rates": {model: 1e-4}}):
+        assert grid.configuration(frozen, replace(tiny, **change)) == own[0]
+        assert grid.configuration(tuned, replace(tiny, **change)) != own[1]
+    for change in ({"labels": (8,)}, {"poolings": ("max",)}, {"seeds": 5}):  # more runs: the old ones hold
+        assert grid.configuration(tuned, replace(tiny, **change)) == own[1]
+    assert grid.configuration(replace(frozen, model=f"{model}-random"), tiny) != own[0], "other weights"
+    monkeypatch.setattr(grid.heads, "PATIENCE", 4)
+    assert grid.configuration(frozen, tiny) != own[0]
+
+
+def test_the_peak_of_memory_is_seen():
+    with grid.Peak() as before:
+        pass
+    with grid.Peak() as during:
+        block = np.ones(25_000_000)  # 200 MB, written to
+        during._done.wait(0.1)
+    assert during.mb > before.mb + 150 and block[0] == 1
+
+
+# Measures
+
+
+def test_calibration_error_by_hand():
+    probabilities = np.array([0.05, 0.05, 0.62, 0.68, 0.95, 1.0])
+    labels = np.array([0, 1, 1, 0, 1, 1])
+    # Bins: 0.05, 0.05 against 1/2; 0.62, 0.68 against 1/2; 0.95 and 1.0 against 1.
+    expected = (2 * 0.45 + 2 * 0.15 + 2 * 0.025) / 6
+    assert evaluation.calibration_error(labels, probabilities) == pytest.approx(expected)
+    assert evaluation.calibration_error(np.array([0, 1]), np.array([0.0, 1.0])) == 0
+    with pytest.raises(ValueError, match="Probabilities must lie"):
+        evaluation.calibration_error(labels, probabilities + 1)
+
+
+def test_log_odds_keep_a_probability_to_a_thousandth_and_never_give_infinity():
+    probabilities = np.array([0.0, 1e-4, 0.3, 0.5, 0.9, 1.0])
+    kept = records.log_odds(probabilities)
+    assert kept.dtype == np.float16 and np.isfinite(kept).all()
+    assert expit(kept.astype(float)) == pytest.approx(probabilities, abs=1e-3)
+
+
+# The table
+
+
+def made_up(seed: int, configuration: str = "abc", accuracy: float = 0.5) -> tuple[dict, np.ndarray]:
+    row = dict(zip(KEY, ["mini-bert", "mean", "frozen", "imdb", 100, seed], strict=True))
+    return row | {"accuracy": accuracy, "configuration": configuration}, np.full(4, seed, np.float16)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    table = Table("laptop", tmp_path)
+    for seed in (2, 0, 1):
+        table.add(*made_up(seed))
+    return tmp_path
+
+
+def test_rows_are_kept_in_one_order_whatever_came_first(folder):
+    table = Table("laptop", folder)
+    assert table.rows.seed.tolist() == [0, 1, 2]
+    cell = {"model": "mini-bert", "mode": "frozen"}
+    assert table.probabilities(**cell) == pytest.approx(np.tile(expit([[0], [1], [2]]), 4), abs=1e-3)
+    assert table.configuration("mini-bert", "mean", "frozen", "imdb", 100, 1) == "abc"
+    assert table.configuration("mini-bert", "mean", "frozen", "imdb", 300, 1) is None
+
+
+def test_a_new_run_takes_the_place_of_the_old_one(folder):
+    table = Table("laptop", folder)
+    row, _ = made_up(1, "new", 0.75)
+    table.add(row, np.full(4, 9, np.float16))
+    again = Table("laptop", folder)
+    assert len(again.rows) == 3 and again.select(seed=1).accuracy.item() == 0.75
+    assert again.probabilities(seed=1)[0, 0] == pytest.approx(expit(9), abs=1e-3)
+    table.add(*made_up(2))
+    assert len(records.load_file(folder / "grid_laptop.safetensors")) == 3, "the old predictions are gone"
+
+
+def test_a_kill_between_the_two_files_leaves_the_old_table(folder, monkeypatch):
+    table = Table("laptop", folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(pd.DataFrame, "to_csv", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        for row, found in (made_up(1, "new", 0.75), made_up(3)):
+            with pytest.raises(KeyboardInterrupt):
+                table.add(row, found)
+    again = Table("laptop", folder)
+    assert again.rows.seed.tolist() == [0, 1, 2] and again.select(seed=1).accuracy.item() == 0.5
+    assert sorted(path.name for path in folder.iterdir()) == ["grid_laptop.csv", "grid_laptop.safetensors"]
+
+
+def test_files_that_do_not_belong_together_are_refused(folder):
+    side = folder / "grid_laptop.safetensors"
+    whole = side.read_bytes()
+    for damaged in (whole[:-3], whole[:-2] + b"\x01\x02", None):
+        side.write_bytes(damaged) if damaged else side.unlink()
+        with pytest.raises(ValueError, match="fetch both files of grid_laptop again"):
+            Table("laptop", folder)
+
+
+def test_what_was_not_run_is_not_shown(folder):
+    table = Table("laptop", folder)
+    with pytest.raises(ValueError, match="it was not run at this scale"):
+        table.select(pooling="max")
+    other = made_up(0)[0] | {"pooling": "max"}
+    table.add(other, np.zeros(4, np.float16))
+    with pytest.raises(ValueError, match="more than one cell: say also model, pooling, mode, labels"):
+        table.probabilities(dataset="imdb")
+    assert len(Table("full", folder).rows) == 0

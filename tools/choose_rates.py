@@ -1,0 +1,64 @@
+"""Choose the encoder's learning rate for the grid's fine-tuning, by the loss on validation texts.
+
+    python -m tools.choose_rates          # what is missing, then helpers/results/finetuning_rates.csv
+
+Two poolings (mean and max), whole reviews, one draw of texts that the grid does not use. No test text is read.
+"""
+
+import argparse
+import itertools
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from helpers import finetuning, grid, pooling
+from helpers.cache import atomic
+from helpers.records import RESULTS
+
+TABLE = RESULTS / "finetuning_rates.csv"
+SETTINGS = grid.SCALES["laptop"]
+SEED = 100  # the grid draws with 0 to 4
+RATES = {"mini-bert": (1e-4, 3e-4, 1e-3), "mini-gpt2": (1e-4, 3e-4, 1e-3), "minilm": (3e-5, 1e-4, 3e-4)}
+POOLINGS = ("mean", "max")
+
+
+def lowest_loss(model: str, pool: str, rate: float) -> float:
+    """Fine-tune once; return the lowest validation loss (nats a text)."""
+    torch.set_num_threads(1)
+    run = grid.Run(model, pool, "fine-tuned", "imdb", max(SETTINGS.labels), SEED)
+    train, validation = (grid.texts_of("imdb", split, SETTINGS) for split in ("train", "validation"))
+    own = train.select(grid.draw(run, len(train)))
+    texts, labels = own["text"][:] + validation["text"][:], np.array(own["label"][:] + validation["label"][:])
+    rows, encoder = np.arange(len(texts)), grid.encoder_of(model)
+    tuned = finetuning.fine_tune(
+        encoder, pooling.make(pool, encoder.dim), texts, labels, rows[: len(own)], rows[len(own) :], SEED, rate,
+        SETTINGS.epochs, SETTINGS.lengths["imdb"],
+    )  # fmt: skip
+    return min(check["validation"] for check in tuned.history)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, one core each")
+    chosen = parser.parse_args()
+    rows = pd.read_csv(TABLE).to_dict("records") if TABLE.is_file() else []
+    done = {(row["model"], row["pooling"], row["rate"]) for row in rows}
+    jobs = [(model, pool, rate) for model, rates in RATES.items() for rate, pool in itertools.product(rates, POOLINGS)]
+    jobs = [job for job in jobs if job not in done]
+    with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
+        found = workers.map(lowest_loss, *zip(*jobs, strict=True)) if jobs else []
+        for job, loss in zip(jobs, tqdm(found, total=len(jobs)), strict=True):
+            rows.append(dict(zip(("model", "pooling", "rate"), job, strict=True)) | {"validation_loss": round(loss, 4)})
+            with atomic(TABLE) as temporary:
+                pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
+    best = pd.DataFrame(rows).groupby(["model", "rate"]).validation_loss.mean().groupby("model").idxmin()
+    print("\n".join(f"{model}: {rate:g}" for model, rate in best))
+
+
+if __name__ == "__main__":
+    main()
