@@ -81,8 +81,12 @@ class Session:
 
 def hardware() -> str:
     """Return the processor cores that may be used, and the GPU if there is one, in words."""
-    cores = f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} CPU cores"
-    return f"{cores}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else f"{cores}, no GPU"
+    return f"{cores()} CPU cores, {torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'}"
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def start(scale: str | None = None) -> Session:

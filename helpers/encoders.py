@@ -76,7 +76,15 @@ class Encoder:
         return self.tokenizer.pad_token
 
     def tokens(self, texts: list[str], max_length: int) -> list[list[int]]:
-        """Return the token numbers of each text, special ones included, cut off after `max_length`."""
+        """Return the token numbers of each text, special ones included, cut off after `max_length`.
+
+        Raises
+        ------
+        ValueError
+            The model does not have so many positions.
+        """
+        if not 1 < max_length <= self.max_length:
+            raise ValueError(f"max_length is {max_length}: {self.name} takes 2 to {self.max_length}.")
         return self.tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
 
     def pad(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -270,8 +278,6 @@ def _shelf(encoder: Encoder, max_length: int, layer: int) -> cache.Shelf:
 def _encode(encoder: Encoder, texts: list[str], max_length: int, layers: list[int]) -> list[TokenStates]:
     if isinstance(texts, str) or not (texts := list(texts)) or not all(isinstance(text, str) for text in texts):
         raise ValueError("encode needs a list of one or more strings.")
-    if not 1 < max_length <= encoder.max_length:
-        raise ValueError(f"max_length is {max_length}: {encoder.name} takes 2 to {encoder.max_length}.")
     shelves = {layer: _shelf(encoder, max_length, layer) for layer in layers}
     found = {layer: shelf.find() for layer, shelf in shelves.items()}
     missing = {

@@ -13,28 +13,35 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import astuple, fields
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 import torch
 from accelerate import PartialState
 from distributed import Client, LocalCluster, as_completed
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from helpers import data, encoders, grid
+from helpers import course, grid
 from helpers.grid import Run, Settings
 from helpers.records import KEY, RESULTS, Table
 
-# What an estimate is made from until there are rows: parameters that a token passes (millions), and products a second.
+# What an estimate is made from until there are rows: parameters that a token passes (millions), size of its state,
+# products a second, bytes a second from the cache.
 MILLIONS = {"mini-bert": 3.2, "mini-gpt2": 3.2, "minilm": 10.6, "bert-base": 85, "gpt2": 85}
-SPEED = {"cpu": 5e10, "cuda": 5e13}
+DIM = {"mini-bert": 256, "mini-gpt2": 256, "minilm": 384, "bert-base": 768, "gpt2": 768}
+SPEED, READING = {"cpu": 5e10, "cuda": 5e13}, 2e8
+ROUNDS = 20  # over the labelled texts, until a pooling that learns stops
 
 
 def missing(settings: Settings, table: Table, only: dict[str, list[str]]) -> list[Run]:
     """Return the runs of a scale that the table does not hold yet, made from these weights by this protocol."""
-    runs = [run for run in grid.plan(settings) if all(str(getattr(run, key)) in only[key] for key in only)]
-    if not runs:
-        raise ValueError(f"Nothing in the {settings.scale} grid fits {only}.")
+    runs = grid.plan(settings)
+    for key, values in only.items():
+        if unknown := set(values) - {str(getattr(run, key)) for run in runs}:
+            raise ValueError(f"The {settings.scale} grid has no {key} {', '.join(sorted(unknown))}.")
+    runs = [run for run in runs if all(str(getattr(run, key)) in only[key] for key in only)]
     return [run for run in runs if table.configuration(*astuple(run)) != grid.configuration(run, settings)]
 
 
@@ -48,7 +55,7 @@ def work(runs: list[Run], settings: Settings, table: Table, client: Client) -> N
     RuntimeError
         Some runs failed; the others are in the table.
     """
-    sent = {client.submit(grid.execute, run, settings, key=run.name, pure=False): run for run in runs}
+    sent = {client.submit(grid.execute, run, settings, pure=False): run for run in runs}
     failed = {}
     for future in tqdm(as_completed(sent), total=len(sent), unit="run", desc=f"{settings.scale} grid"):
         if future.status == "finished":
@@ -56,36 +63,35 @@ def work(runs: list[Run], settings: Settings, table: Table, client: Client) -> N
         else:
             failed[sent[future].name] = future.exception()
         future.release()
-    if failed:
-        first = next(iter(failed))
-        raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed, the first was {first}: {failed[first]}")
+    _report(failed, len(runs))
 
 
-def work_alone(runs: list[Run], settings: Settings, table: Table, writes: bool = True) -> None:
-    """Do one run after the other in this process. Under ``accelerate launch`` all processes do, and one of them writes.
+def work_alone(runs: list[Run], settings: Settings, table: Table, many: PartialState | None = None) -> None:
+    """Do one run after the other in this process; raises as `work` does.
 
     Parameters
     ----------
-    writes : bool
-        This process keeps the rows.
+    many : PartialState, optional
+        Of ``accelerate launch``: its processes share each fine-tuning. The rest is done by one, which keeps the rows.
     """
-    for run in tqdm(runs, unit="run", desc=f"{settings.scale} grid", disable=not writes):
-        row, found = grid.execute(run, settings)
-        if writes:
+    first, failed = many is None or many.is_main_process, {}
+    for run in tqdm(runs, unit="run", desc=f"{settings.scale} grid", disable=not first):
+        if not first and run.mode != "fine-tuned":
+            continue
+        try:
+            row, found = grid.execute(run, settings)
+        except ValueError as error:  # of the run itself, so that all processes meet it
+            failed[run.name] = error
+            continue
+        if first:
             table.add(row, found)
+    _report(failed, len(runs))
 
 
-def encode_once(runs: list[Run], settings: Settings) -> None:
-    """Put the token states that frozen runs need into the cache, so that no two workers compute them."""
-    wanted: dict[tuple[str, str], set[int]] = {}
-    for run in runs:
-        if run.mode == "frozen":
-            rows = grid.draw(run, len(grid.texts_of(run.dataset, "train", settings)))
-            wanted.setdefault((run.model, run.dataset), set()).update(rows.tolist())
-    for (model, dataset), rows in wanted.items():
-        train, *others = (grid.texts_of(dataset, split, settings) for split in data.SPLITS)
-        texts = train.select(sorted(rows))["text"][:] + [text for part in others for text in part["text"]]
-        encoders.encode(grid.encoder_of(model), texts, settings.lengths[dataset])
+def _report(failed: dict[str, Exception], of: int) -> None:
+    if failed:
+        name, error = next(iter(failed.items()))
+        raise RuntimeError(f"{len(failed)} of {of} runs failed, the first was {name}: {error}")
 
 
 def estimate(runs: list[Run], settings: Settings, rows: pd.DataFrame) -> pd.DataFrame:
@@ -99,11 +105,15 @@ def estimate(runs: list[Run], settings: Settings, rows: pd.DataFrame) -> pd.Data
 
 def _guess(run: Run, settings: Settings) -> float:
     """Seconds: 6 products a parameter and token in training and 2 without, as Kaplan et al. (2020) count them."""
-    if run.mode != "fine-tuned":
+    model, tokens = run.model.removesuffix("-random"), settings.lengths[run.dataset]
+    if run.mode == "baseline":
         return 4.0
+    if run.mode == "frozen":  # reading token states, half precision
+        passes = ROUNDS if run.pooling in ("weighted_sum", "attention") else 1
+        return 2 + 2 * (passes * run.labels + settings.test) * tokens * DIM.get(model, 768) / READING
     products = 6 * run.labels * settings.epochs + 2 * (2 * settings.epochs * settings.validation + settings.test)
-    size = MILLIONS.get(run.model.removesuffix("-random"), 10) * 1e6  # another model: a guess
-    return products * settings.lengths[run.dataset] * size / SPEED["cuda" if torch.cuda.is_available() else "cpu"]
+    speed = SPEED["cuda" if torch.cuda.is_available() else "cpu"]
+    return products * tokens * MILLIONS.get(model, 85) * 1e6 / speed
 
 
 @contextmanager
@@ -133,30 +143,41 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scale", choices=list(grid.SCALES), default="laptop")
     parser.add_argument("--only", nargs="+", default=[], metavar="key=value,…", help="a part of the grid")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and how long it may take")
-    parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else os.cpu_count())
+    parser.add_argument("--resume", action="store_true", help="what happens anyway: what is done is skipped")
+    parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else course.cores())
     parser.add_argument("--cluster", metavar="ADDRESS", help="of a dask.distributed scheduler")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
     chosen = parser.parse_args(arguments)
-    settings = grid.SCALES[chosen.scale]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    many = None
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # set by `accelerate launch`; the first process encodes for hours
+        many = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))
+    lock = FileLock(chosen.out / f".grid_{chosen.scale}.lock", timeout=0)
     try:
-        only = _only(chosen.only)
-        many = int(os.environ.get("WORLD_SIZE", 1)) > 1  # as `accelerate launch` sets it
-        together = PartialState(cpu=not torch.cuda.is_available()) if many else None
-        table = Table(chosen.scale, chosen.out)
-        runs = missing(settings, table, only)
-    except ValueError as error:
+        with lock if not (chosen.dry_run or many) else nullcontext():
+            _run(chosen, many)
+    except Timeout:
+        parser.error(f"Another process is writing grid_{chosen.scale}: wait for it, or give another --out.")
+    except (ValueError, ConnectionError, ModuleNotFoundError) as error:
         parser.error(str(error))
+
+
+def _run(chosen: argparse.Namespace, many: PartialState | None) -> None:
+    settings, table = grid.SCALES[chosen.scale], Table(chosen.scale, chosen.out)
+    runs = missing(settings, table, _only(chosen.only))
     if chosen.dry_run:
-        plan = estimate(runs, settings, table.rows)
-        print(plan.round(1).to_string() if runs else "Everything is done.")
-        print(f"{len(runs)} runs, about {plan.minutes.sum():.0f} minutes of one core (or one GPU)")
+        parts = estimate(runs, settings, table.rows)
+        print(parts.round(1).to_string() if runs else "Everything is done.")
+        print(f"{len(runs)} runs, about {parts.minutes.sum():.0f} minutes of one core (or one GPU)")
         return
+    if many:
+        many.wait_for_everyone()  # all have read the table before one of them writes
     if not chosen.cluster:  # the workers of a cluster have caches of their own
-        with together.main_process_first() if together else nullcontext():
-            encode_once(runs, settings)
-    if together or (chosen.processes == 1 and not chosen.cluster):
-        work_alone(runs, settings, table, writes=not together or together.is_main_process)
-        return
+        with many.local_main_process_first() if many else nullcontext():
+            for model, dataset in dict.fromkeys((run.model, run.dataset) for run in runs if run.mode == "frozen"):
+                grid.encode_all(model, dataset, settings)
+    if many or (chosen.processes == 1 and not chosen.cluster):
+        return work_alone(runs, settings, table, many)
     with _cluster(chosen.cluster, chosen.processes) as client:
         work(runs, settings, table, client)
 

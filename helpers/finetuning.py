@@ -34,6 +34,7 @@ class FineTuned(nn.Module):
     def __init__(self, encoder: Encoder, pooling: Pooling, max_length: int):
         super().__init__()
         self.transformer = copy.deepcopy(encoder.model).requires_grad_(True)
+        self.transformer.config.use_cache = False  # a decoder would keep keys and values for a next token
         self.pooling = copy.deepcopy(pooling)
         width = pooling(torch.zeros(1, 1, encoder.dim), torch.ones(1, 1, dtype=torch.bool)).shape[1]
         # The same scale for every pooling. A probe's scale, the spread over the texts, would not do: a state that is
@@ -54,7 +55,7 @@ class FineTuned(nn.Module):
     @torch.no_grad()
     def logits(self, texts: list[str]) -> Tensor:
         """Return the log-odds of *positive* for each text, ``[n]``."""
-        tokens, device = self._encoder.tokens(texts, self.max_length), self._encoder.model.device.type
+        tokens, device = _tokens(self._encoder, texts, self.max_length), self._encoder.model.device.type
         found = torch.empty(len(texts))
         self.eval()
         for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[device]):
@@ -92,7 +93,7 @@ def fine_tune(
         Both are copied: the caller's stay as they were.
     texts : list of str, length n
     labels, train, validation
-        As in `fit_probe`, which also says what is raised.
+        As in `fit_probe`.
     seed : int
         Order of the batches, and dropout where the encoder has it. On a processor a run repeats itself, for the
         same number of threads; a GPU adds in another order each time.
@@ -102,6 +103,11 @@ def fine_tune(
         Passes over the training texts, at most.
     max_length : int
         As in `encode`.
+
+    Raises
+    ------
+    ValueError
+        As in `fit_probe` and `encode`; or a validation loss that is not a number.
     """
     labels, train, validation = check_parts(len(texts), labels, train, validation)
     accelerator = Accelerator(  # under `accelerate launch` it also says which GPU is this process's own
@@ -110,9 +116,11 @@ def fine_tune(
         # A model may have weights that its last layer does not depend on, as a BERT's own pooler.
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    if accelerator.num_processes > BATCH // 2:  # the smallest batch has half as many texts
+        raise ValueError(f"A batch of {BATCH} texts is for {BATCH // 2} processes or fewer: start fewer.")
     own = slice(accelerator.process_index, None, accelerator.num_processes)  # this process's part of a batch
     tuned = FineTuned(encoder, pooling, max_length)
-    tokens, target = encoder.tokens(texts, max_length), torch.as_tensor(labels, dtype=torch.float32)
+    tokens, target = _tokens(encoder, texts, max_length), torch.as_tensor(labels, dtype=torch.float32)
     batches = _like_length(list(map(len, tokens)), train, epochs, seed)
     optimizer, schedule = _rates(tuned, rate, len(batches))
     model, optimizer = accelerator.prepare(tuned, optimizer)
@@ -149,8 +157,18 @@ def fine_tune(
     if best is None:
         raise ValueError(f"The validation loss is not a number: try a rate below {rate:g}.")
     tuned = accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+    vars(tuned).pop("forward", None)  # what accelerate leaves there refers to the model, which would outlive its use
     tuned.load_state_dict(best)
+    tuned.zero_grad(set_to_none=True)
     return tuned.eval()
+
+
+def _tokens(encoder: Encoder, texts: list[str], max_length: int) -> list[list[int]]:
+    tokens = encoder.tokens(texts, max_length)
+    for row, found in enumerate(tokens):
+        if not found:
+            raise ValueError(f"Row {row}: {encoder.name} makes no token of the text {texts[row][:60]!r}.")
+    return tokens
 
 
 def _rates(tuned: FineTuned, rate: float, steps: int) -> tuple[AdamW, LambdaLR]:

@@ -1,16 +1,24 @@
-"""Results on disk: a tidy table with one row a run, and beside it what each run predicted for each test text."""
+"""Results of long runs: a tidy table with one row a run, and beside it what each run predicted for each test text."""
 
+import functools
+import platform
+import subprocess
+import threading
+import time
 import zlib
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit, logit
 from sklearn.metrics import f1_score, log_loss
 
-from helpers import cache, evaluation
+from helpers import cache, course, evaluation
 
 RESULTS = Path(__file__).parent / "results"
 KEY = ["model", "pooling", "mode", "dataset", "labels", "seed"]
@@ -34,6 +42,56 @@ def measures(labels: np.ndarray, found: np.ndarray) -> dict[str, float]:
     return {name: round(float(value), 6) for name, value in measured.items()}
 
 
+class Peak:
+    """The most memory that this process held while the block ran, in megabytes (on a GPU: of the GPU's)."""
+
+    def __enter__(self) -> "Peak":
+        self.mb, self._done = 0.0, threading.Event()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        process = psutil.Process()
+        while True:
+            self.mb = max(self.mb, process.memory_info().rss / 1e6)
+            if self._done.wait(0.02):
+                return
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        if torch.cuda.is_available():
+            self.mb = torch.cuda.max_memory_allocated() / 1e6
+
+
+def provenance(configuration: str) -> dict[str, str]:
+    """Return commit, versions, hardware, the configuration as given, and date."""
+    packages = [f"{package} {version(package)}" for package in ("torch", "transformers", "scikit-learn")]
+    return {
+        "commit": _commit(),
+        "versions": ", ".join([f"Python {platform.python_version()}", *packages]),
+        "hardware": course.hardware(),
+        "configuration": configuration,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+@functools.cache  # once a process: what it runs is what was there when it began
+def _commit() -> str:
+    def git(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(["git", *arguments], cwd=RESULTS.parent, capture_output=True, text=True)
+
+    try:
+        commit = git("rev-parse", "--short", "HEAD").stdout.strip()
+        changed = git("diff", "--quiet", "HEAD", "--", "*.py").returncode
+    except OSError:  # there is no git here
+        commit, changed = "", 0
+    return (f"{commit}+changes" if changed else commit) if commit else "none"
+
+
 class Table:
     """The runs of one scale: ``grid_<scale>.csv`` and ``grid_<scale>.safetensors``.
 
@@ -51,7 +109,7 @@ class Table:
 
     def __init__(self, scale: str, folder: Path = RESULTS):
         self._csv, self._side = (folder / f"grid_{scale}.{kind}" for kind in ("csv", "safetensors"))
-        self.rows, self._kept = pd.DataFrame(columns=[*KEY, "configuration"]), {}
+        self.rows, self._kept = pd.DataFrame(columns=[*KEY, "configuration", "checksum"]), {}
         if not self._csv.is_file():
             return
         self.rows = pd.read_csv(self._csv, dtype={"commit": str, "configuration": str})
@@ -107,5 +165,5 @@ class Table:
 
 
 def _name(row: dict[str, object]) -> str:
-    """The name of a row's predictions: with its configuration, so that a new run never overwrites an old one's."""
-    return "/".join(str(row[key]) for key in [*KEY, "configuration"])
+    """The name of a row's predictions: with their checksum, so that a new run's never take an old one's place."""
+    return "/".join(str(row[key]) for key in [*KEY, "checksum"])

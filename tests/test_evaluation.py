@@ -282,42 +282,58 @@ def test_a_vote_that_gains_is_no_evidence_for_a_method_that_loses():
 # Interactions
 
 
-def four(rng, n: int, shares: tuple[float, float, float, float], seeds: int = 3) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Labels, and predictions of two methods in two places that are right on these shares of the texts."""
+def four(rng, n: int, shares: tuple[float, float, float, float], seeds: int = 5, seed_sd: float = 0.0):
+    """Labels, and predictions of two methods in two places that are right on these shares of the texts.
+
+    With `seed_sd` each training run is better or worse than its share by luck.
+    """
     labels = rng.integers(0, 2, n)
-    return labels, [predictions(labels, rng.random((seeds, n)) < share) for share in shares]
+    luck = rng.normal(0, seed_sd, (4, seeds, 1))
+    return labels, [predictions(labels, rng.random((seeds, n)) < share + luck[i]) for i, share in enumerate(shares)]
 
 
 def test_an_interaction_by_hand():
     labels = np.array([1, 1, 0, 0])
-    right = [[1, 1, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]  # a and b here, a and b there
-    found = evaluation.interaction(labels, *(predictions(labels, np.array([row], bool)) for row in right))
-    # The texts' own: 1-1-0+0 = 0, 1-0-1+0 = 0, 1-0-0+1 = 2, 0.
-    assert found.effect.value == pytest.approx(0.5) and found.disagree == 0.25
-    # Sixteen sign patterns of which only the sign of the 2 counts: both means are as far from zero, so p is 1.
-    assert found.p == 1
-    assert found.detectable == pytest.approx(2.8016 * math.sqrt(4 / 4 / 4), abs=1e-3)
+    right = [[[1, 1, 1, 0], [1, 1, 0, 0]], [[1, 0, 0, 0]] * 2, [[0, 1, 0, 0]] * 2, [[0, 0, 1, 0], [0, 0, 0, 0]]]
+    found = evaluation.interaction(labels, *(predictions(labels, np.array(rows, bool)) for rows in right))
+    # Seed 0: 0, 0, 2, 0; seed 1: 0, 0, 0, 0. By text 0, 0, 1, 0; by seed 0.5, 0.
+    of_texts, of_seeds = np.var([0, 0, 1, 0], ddof=1) / 4, np.var([0.5, 0], ddof=1) / 2
+    error = math.sqrt(of_texts + of_seeds)
+    freedom = (of_texts + of_seeds) ** 2 / (of_texts**2 / 3 + of_seeds**2 / 1)
+    assert found.effect.value == pytest.approx(0.25) and found.disagree == 0.25
+    assert found.p == pytest.approx(2 * stats.t.sf(0.25 / error, freedom))
+    assert found.effect.high == pytest.approx(0.25 + stats.t.ppf(0.975, freedom) * error)
+    assert found.effect.low == pytest.approx(0.5 - found.effect.high)
+    assert found.detectable == pytest.approx(2.8016 * error, abs=1e-3)
 
 
 def test_a_planted_interaction_is_found_and_main_effects_are_none():
     rng = np.random.default_rng(5)
-    labels, parts = four(rng, 1500, (0.8, 0.7, 0.7, 0.7))
+    labels, parts = four(rng, 1500, (0.8, 0.7, 0.7, 0.7), seed_sd=0.01)
     found = evaluation.interaction(labels, *parts)
-    assert found.p < 0.001 and found.effect.low < 0.1 < found.effect.high and found.effect.low > 0.05
+    assert found.p < 0.01 and 0.03 < found.effect.low < 0.1 < found.effect.high
     turned = evaluation.interaction(labels, *parts[2:], *parts[:2])
     assert turned.effect.value == pytest.approx(-found.effect.value) and turned.disagree == found.disagree
     labels, parts = four(rng, 1500, (0.9, 0.8, 0.7, 0.6))  # both better here, and a better than b in both places
     assert evaluation.interaction(labels, *parts).p > 0.05
-    labels, parts = four(rng, 50, (0.8, 0.7, 0.7, 0.6))
     same = evaluation.interaction(labels, parts[0], parts[1], parts[0], parts[1])
     assert same.effect == Interval(0, 0, 0) and same.p == 1 and math.isnan(same.detectable)
 
 
-def test_no_interaction_is_called_one_in_at_most_one_test_in_twenty(no_bootstrap, monkeypatch):
-    monkeypatch.setattr(evaluation, "RESAMPLES", 199)
-    rng, runs = np.random.default_rng(6), 200
-    false = 0
-    for seed in range(runs):
-        labels, parts = four(rng, 120, (0.85, 0.75, 0.7, 0.6))
-        false += evaluation.interaction(labels, *parts, seed=seed).p < 0.05
-    assert false / runs <= 0.05 + slack(0.05, runs)
+@pytest.mark.parametrize("seed_sd", [0.0, 0.02])
+def test_no_interaction_is_called_one_in_at_most_one_test_in_twenty(seed_sd):
+    rng, runs = np.random.default_rng(6), 600
+    false = covered = 0
+    for _ in range(runs):
+        labels, parts = four(rng, 500, (0.85, 0.75, 0.7, 0.6), seed_sd=seed_sd)
+        found = evaluation.interaction(labels, *parts)
+        false += found.p < 0.05
+        covered += found.effect.low < 0 < found.effect.high
+    assert false / runs <= 0.05 + slack(0.05, runs) and covered == runs - false
+
+
+def test_an_interaction_needs_seeds_and_the_same_of_all():
+    labels, parts = four(np.random.default_rng(7), 20, (0.8, 0.7, 0.7, 0.6))
+    for shapes in ([part[:1] for part in parts], [parts[0][:3], *parts[1:]]):
+        with pytest.raises(ValueError, match="give the same seeds, two or more"):
+            evaluation.interaction(labels, *shapes)

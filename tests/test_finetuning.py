@@ -1,9 +1,11 @@
 """Fine-tuning: planted truths are learned, the best check is kept, and the caller's things stay as they were."""
 
 import copy
+import gc
 import os
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -186,12 +188,36 @@ def test_parts_that_do_not_fit_are_refused(bert, validation, said):
         fine_tune(bert, pooling.Mean(), texts, labels, TRAIN, np.array(validation, int), 0, **SETTINGS)
 
 
+def test_a_tuned_model_is_freed_when_nobody_holds_it(bert, small):
+    found = tuned(bert, epochs=1)
+    watched = weakref.ref(found)
+    assert all(weight.grad is None for weight in found.parameters()) and "forward" not in vars(found)
+    gc.collect()
+    gc.disable()
+    try:
+        del found
+        assert watched() is None, "only the garbage collector would find it"
+    finally:
+        gc.enable()
+
+
+def test_texts_that_the_encoder_cannot_read_are_refused(tiny_gpt2):
+    gpt2 = encoders.load(str(tiny_gpt2))
+    texts, labels = planted()
+    with pytest.raises(ValueError, match="max_length is 49: .* takes 2 to 48"):
+        fine_tune(gpt2, pooling.Mean(), texts, labels, TRAIN, VALIDATION, 0, max_length=49)
+    texts[3] = ""
+    with pytest.raises(ValueError, match="Row 3: .* makes no token of the text ''"):
+        fine_tune(gpt2, pooling.Mean(), texts, labels, TRAIN, VALIDATION, 0, max_length=32)
+
+
 TWO = """
 import sys
 import numpy as np
 import torch
 from accelerate import PartialState
 torch.set_num_threads(1)
+torch.cpu._is_avx512_bf16_supported = lambda: False
 state = PartialState(cpu=True)
 from helpers import encoders, finetuning, pooling
 from tests.test_finetuning import planted, tuned
@@ -215,7 +241,7 @@ def test_two_processes_learn_what_one_learns(tiny_bert, tmp_path):
         # What `accelerate launch` starts on several GPUs; without one it has to be asked for by its own name.
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         script = [str(tmp_path / "two.py"), str(tiny_bert), str(out), str(processes)]
-        here = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
+        here = {**os.environ, "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
         done = subprocess.run([*launch, *script], env=here, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         found.append(np.load(out))

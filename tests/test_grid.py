@@ -1,10 +1,12 @@
 """The grid: the plan holds what it should, a run measures what it says, and nothing damaged is believed."""
 
+import types
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.special import expit
 from sklearn.metrics import f1_score, log_loss
 
@@ -19,6 +21,15 @@ COLUMNS = [*KEY, "accuracy", "f1", "loss", "calibration_error", "seconds", "peak
 # The plan
 
 
+def test_no_run_asks_for_more_texts_than_there_are():
+    for settings in (grid.SCALES["smoke"], grid.SCALES["laptop"]):
+        for dataset, sizes in settings.labels.items():
+            assert max(sizes) <= len(grid.texts_of(dataset, "train", settings))
+    # The published sets: 25,000 reviews less a tenth for validation, and 8,530 sentences less near duplicates.
+    full = grid.SCALES["full"].labels
+    assert max(full["imdb"]) <= 22_000 and max(full["rotten_tomatoes"]) <= 8400
+
+
 @pytest.mark.parametrize("scale", grid.SCALES)
 def test_every_run_stands_in_the_plan_once(scale):
     settings = grid.SCALES[scale]
@@ -31,7 +42,7 @@ def test_every_run_stands_in_the_plan_once(scale):
     pairs = {(model, pool, dataset) for model in settings.rates for pool in settings.poolings
              for dataset in settings.lengths}  # fmt: skip
     for mode in ("frozen", "fine-tuned"):
-        part = table[(table["mode"] == mode) & (table.labels == max(settings.labels))]
+        part = table[table["mode"] == mode]
         assert pairs <= set(part[["model", "pooling", "dataset"]].itertuples(index=False, name=None))
 
 
@@ -42,6 +53,13 @@ def test_the_laptop_grid_is_the_one_that_was_asked_for():
     models = {(run.model, run.mode) for run in grid.plan(settings)}
     assert {("majority", "baseline"), ("tfidf", "baseline"), ("mini-bert-random", "frozen")} <= models
     assert {("mini-bert-random", "fine-tuned"), ("mini-gpt2-random", "fine-tuned")} <= models
+
+
+def test_no_test_review_that_had_a_part_in_the_pairs_recipe_is_in_the_grid():
+    seen = set(data.load("imdb", "test")["text"][:1000])
+    tests = grid.texts_of("imdb", "test", grid.SCALES["laptop"])["text"]
+    assert len(tests) == 2000 and not seen & set(tests)
+    assert len(grid.texts_of("rotten_tomatoes", "test", grid.SCALES["laptop"])) > 1600
 
 
 def test_a_seed_draws_its_own_texts_and_fewer_labels_are_part_of_more():
@@ -60,8 +78,9 @@ def test_a_seed_draws_its_own_texts_and_fewer_labels_are_part_of_more():
 def tiny(tiny_bert, own_cache, in_float32) -> grid.Settings:
     """Real reviews of the smallest scale, and a tiny random model."""
     return grid.Settings(
-        "smoke", {str(tiny_bert): 1e-3}, (str(tiny_bert),), {"imdb": 32, "rotten_tomatoes": 16}, labels=(16, 32),
-        validation=16, test=24, seeds=3, poolings=("mean", "weighted_sum"),
+        "smoke", {str(tiny_bert): 1e-3}, (str(tiny_bert),), {"imdb": 32, "rotten_tomatoes": 16},
+        labels={"imdb": (16, 32), "rotten_tomatoes": (16, 32)}, validation=16, test=24, seeds=3,
+        poolings=("mean", "weighted_sum"),
     )  # fmt: skip
 
 
@@ -72,7 +91,7 @@ def test_a_run_gives_its_row_and_its_predictions(tiny, mode, pool):
     row, found = grid.execute(run, tiny)
     assert list(row) == COLUMNS and [row[key] for key in KEY] == [model, pool, mode, "imdb", 32, 1]
     assert found.shape == (24,) and found.dtype == np.float16 and np.ptp(found) > 0
-    labels = np.array(data.load("imdb", "test", "smoke")["label"][:24])
+    labels = np.array(data.load("imdb", "test", "smoke")["label"][-24:])
     # The oracle is scikit-learn, on what is kept.
     kept = expit(found.astype(float))
     assert row["accuracy"] == pytest.approx(((kept > 0.5) == labels).mean(), abs=1e-6)
@@ -92,11 +111,11 @@ def test_a_probe_of_the_grid_is_the_one_that_the_chapters_fit(tiny):
     run = Run(model, "mean", "frozen", "rotten_tomatoes", 16, 2)
     train, validation, test = (data.load("rotten_tomatoes", split, "smoke") for split in data.SPLITS)
     own = np.random.default_rng(2).permutation(64)[:16]
-    texts = [train["text"][int(row)] for row in own] + validation["text"][:16]
-    labels = np.array([train["label"][int(row)] for row in own] + validation["label"][:16])
+    texts = [train["text"][int(row)] for row in own] + validation["text"][-16:]
+    labels = np.array([train["label"][int(row)] for row in own] + validation["label"][-16:])
     encoder = encoders.load(model)
     vectors, others = (
-        pooling.pool_all(pooling.Mean(), encoders.encode(encoder, part, 16)) for part in (texts, test["text"][:24])
+        pooling.pool_all(pooling.Mean(), encoders.encode(encoder, part, 16)) for part in (texts, test["text"][-24:])
     )
     expected = heads.fit_probe(vectors, labels, np.arange(16), np.arange(16, 32), 2).probabilities(others)
     assert expit(grid.execute(run, tiny)[1].astype(float)) == pytest.approx(expected, abs=2e-3)  # half precision
@@ -115,6 +134,31 @@ def test_the_baselines_know_what_they_should(tiny):
     assert np.array_equal(*found), "256 tokens hold every sentence"
 
 
+def test_a_run_leaves_the_number_of_threads_as_it_was(tiny, monkeypatch):
+    threads = []
+    monkeypatch.setattr(grid, "_probabilities", lambda *_: threads.append(torch.get_num_threads()) or np.full(24, 0.5))
+    torch.set_num_threads(2)
+    try:
+        grid.execute(Run("majority", "none", "baseline", "imdb", 32, 0), tiny)
+        assert threads == [1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_commit_says_whether_the_code_was_changed_since(monkeypatch):
+    def fake(code: int):
+        def run(command, **_):
+            return types.SimpleNamespace(stdout="abc1234\n", returncode=code if "diff" in command else 0)
+
+        return run
+
+    for code, said in ((0, "abc1234"), (1, "abc1234+changes")):
+        monkeypatch.setattr(records.subprocess, "run", fake(code))
+        assert records._commit.__wrapped__() == said
+    monkeypatch.setattr(records.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError))
+    assert records._commit.__wrapped__() == "none"
+
+
 def test_random_weights_are_the_same_architecture_with_others(tiny):
     (model,) = tiny.rates
     trained, control = grid.encoder_of(model), grid.encoder_of(f"{model}-random")
@@ -129,22 +173,28 @@ def test_a_configuration_changes_with_what_the_numbers_follow_from_and_with_noth
     frozen, tuned = (Run(model, "mean", mode, "imdb", 32, 0) for mode in ("frozen", "fine-tuned"))
     own = [grid.configuration(run, tiny) for run in (frozen, tuned)]
     assert own[0] != own[1]
-    for change in ({"lengths": {"imdb": 31}}, {"test": 23}, {"validation": 15}, {"scale": "laptop"}):
+    for change in ({"lengths": {"imdb": 31}}, {"test": 23}, {"validation": 15}, {"scale": "laptop"}):  # other texts
         assert grid.configuration(frozen, replace(tiny, **change)) != own[0]
     for change in ({"epochs": 1}, {"rates": {model: 1e-4}}):
         assert grid.configuration(frozen, replace(tiny, **change)) == own[0]
         assert grid.configuration(tuned, replace(tiny, **change)) != own[1]
-    for change in ({"labels": (8,)}, {"poolings": ("max",)}, {"seeds": 5}):  # more runs: the old ones hold
+    for change in ({"labels": {"imdb": (8,)}}, {"poolings": ("max",)}, {"seeds": 5}):  # more runs: the old ones hold
         assert grid.configuration(tuned, replace(tiny, **change)) == own[1]
     assert grid.configuration(replace(frozen, model=f"{model}-random"), tiny) != own[0], "other weights"
-    monkeypatch.setattr(grid.heads, "PATIENCE", 4)
-    assert grid.configuration(frozen, tiny) != own[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(grid.finetuning, "CLIP", 2.0)
+        assert grid.configuration(frozen, tiny) == own[0] and grid.configuration(tuned, tiny) != own[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(grid.heads, "PATIENCE", 4)
+        assert grid.configuration(frozen, tiny) != own[0] and grid.configuration(tuned, tiny) == own[1]
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert grid.configuration(frozen, tiny) != own[0], "other numbers in half precision"
 
 
 def test_the_peak_of_memory_is_seen():
-    with grid.Peak() as before:
+    with records.Peak() as before:
         pass
-    with grid.Peak() as during:
+    with records.Peak() as during:
         block = np.ones(25_000_000)  # 200 MB, written to
         during._done.wait(0.1)
     assert during.mb > before.mb + 150 and block[0] == 1
@@ -217,6 +267,8 @@ def test_a_kill_between_the_two_files_leaves_the_old_table(folder, monkeypatch):
     again = Table("laptop", folder)
     assert again.rows.seed.tolist() == [0, 1, 2] and again.select(seed=1).accuracy.item() == 0.5
     assert sorted(path.name for path in folder.iterdir()) == ["grid_laptop.csv", "grid_laptop.safetensors"]
+    again.add(made_up(3)[0], np.full(4, 7, np.float16))  # the same run gives other digits on another machine
+    assert Table("laptop", folder).probabilities(seed=3) == pytest.approx(expit(7), abs=1e-3)
 
 
 def test_files_that_do_not_belong_together_are_refused(folder):

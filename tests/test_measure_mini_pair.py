@@ -125,15 +125,6 @@ def test_planted_differences_are_found_and_absent_ones_are_not(made_up):
     assert (table.loc["mini-bert"].low > 0).all()
 
 
-def test_a_comparison_whose_run_is_missing_is_left_out(made_up):
-    labels, predictions = made_up
-    for missing in (("mini-bert", "pretrained", "fine-tuned"), ("mini-gpt2", "random", "frozen")):
-        del predictions[(*missing, "mean")]
-    table = measure_mini_pair.comparisons(labels, predictions)
-    assert table.model.tolist() == ["mini-bert", "mini-gpt2"]
-    assert table.comparison.tolist() == ["pretrained − random, frozen", "fine-tuned − frozen"]
-
-
 def test_every_accuracy_has_its_interval(made_up):
     table = measure_mini_pair.accuracies(*made_up)
     assert table.accuracy.tolist() == pytest.approx([0.8, 0.6, 0.85, 0.7, 0.6, 0.6, 0.6, 0.6])

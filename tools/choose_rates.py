@@ -10,6 +10,7 @@ import itertools
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -27,18 +28,29 @@ RATES = {"mini-bert": (1e-4, 3e-4, 1e-3), "mini-gpt2": (1e-4, 3e-4, 1e-3), "mini
 POOLINGS = ("mean", "max")
 
 
+def configuration(model: str, pool: str, rate: float) -> str:
+    """Return the hash of all that a loss follows from: other weights or another protocol give another one."""
+    return grid.configuration(run_of(model, pool), replace(SETTINGS, rates={model: rate}))
+
+
+def run_of(model: str, pool: str) -> grid.Run:
+    return grid.Run(model, pool, "fine-tuned", "imdb", max(SETTINGS.labels["imdb"]), SEED)
+
+
 def lowest_loss(model: str, pool: str, rate: float) -> float:
-    """Fine-tune once; return the lowest validation loss (nats a text)."""
+    """Fine-tune once; return the lowest validation loss (nats a text), infinite where it is none."""
     torch.set_num_threads(1)
-    run = grid.Run(model, pool, "fine-tuned", "imdb", max(SETTINGS.labels), SEED)
+    run = run_of(model, pool)
     train, validation = (grid.texts_of("imdb", split, SETTINGS) for split in ("train", "validation"))
     own = train.select(grid.draw(run, len(train)))
     texts, labels = own["text"][:] + validation["text"][:], np.array(own["label"][:] + validation["label"][:])
     rows, encoder = np.arange(len(texts)), grid.encoder_of(model)
-    tuned = finetuning.fine_tune(
-        encoder, pooling.make(pool, encoder.dim), texts, labels, rows[: len(own)], rows[len(own) :], SEED, rate,
-        SETTINGS.epochs, SETTINGS.lengths["imdb"],
-    )  # fmt: skip
+    learn, choose = rows[: len(own)], rows[len(own) :]
+    how = (SEED, rate, SETTINGS.epochs, SETTINGS.lengths["imdb"])
+    try:
+        tuned = finetuning.fine_tune(encoder, pooling.make(pool, encoder.dim), texts, labels, learn, choose, *how)
+    except ValueError:
+        return float("inf")
     return min(check["validation"] for check in tuned.history)
 
 
@@ -47,13 +59,16 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, one core each")
     chosen = parser.parse_args()
     rows = pd.read_csv(TABLE).to_dict("records") if TABLE.is_file() else []
-    done = {(row["model"], row["pooling"], row["rate"]) for row in rows}
+    done = {row["configuration"]: row for row in rows}
     jobs = [(model, pool, rate) for model, rates in RATES.items() for rate, pool in itertools.product(rates, POOLINGS)]
-    jobs = [job for job in jobs if job not in done]
+    named = {job: configuration(*job) for job in jobs}
+    rows = [done[name] for name in named.values() if name in done]  # older ones go
+    jobs = [job for job in jobs if named[job] not in done]
     with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
         found = workers.map(lowest_loss, *zip(*jobs, strict=True)) if jobs else []
         for job, loss in zip(jobs, tqdm(found, total=len(jobs)), strict=True):
-            rows.append(dict(zip(("model", "pooling", "rate"), job, strict=True)) | {"validation_loss": round(loss, 4)})
+            row = dict(zip(("model", "pooling", "rate"), job, strict=True))
+            rows.append(row | {"validation_loss": round(loss, 4), "configuration": named[job]})
             with atomic(TABLE) as temporary:
                 pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
     best = pd.DataFrame(rows).groupby(["model", "rate"]).validation_loss.mean().groupby("model").idxmin()

@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokeniz
 from helpers import cache, data, encoders, evaluation, finetuning, grid, heads, pooling, sources
 from helpers.encoders import Encoder
 from tools import corpus, model_card, ngram
-from tools.mini_models import NAMES, choose_masks, new_model
+from tools.mini_models import NAMES, choose_masks
 from tools.pretrain_mini_pair import RECIPES, SEED
 from tools.project import BUILD, MODELS, RESULTS
 
@@ -34,6 +34,7 @@ SEEN = 1000  # the first test reviews: probes on them had a part in choosing the
 SEEDS = range(5)
 POOLINGS = ("mean", "max", "last", "first")  # frozen; fine-tuning is measured with the mean
 HELDOUT_TOKENS = 100_000
+RATE, EPOCHS = 3e-4, 2  # of fine-tuning, for both models and for random weights; not chosen by looking at test texts
 
 
 def heldout_losses(name: str, folder: Path, length: int, line: np.ndarray, test: Tensor) -> dict[str, object]:
@@ -90,8 +91,9 @@ def labelled() -> tuple[list[str], np.ndarray]:
 
 
 def encoder_of(name: str, weights: str) -> Encoder:
-    """Return the pretrained encoder, or the same one with the random weights that its training began with."""
-    return encoders.load(str(_folder(name, weights)))
+    """Return the pretrained encoder, or the same architecture with random weights."""
+    trained = encoders.load(str(MODELS / name))
+    return {"pretrained": trained, "random": encoders.untrained(trained)}[weights]
 
 
 def frozen(name: str, weights: str, pool: str) -> np.ndarray:
@@ -114,10 +116,8 @@ def probed(encoder: Encoder, pool: str, texts: list[str], labels: np.ndarray, ot
 def fine_tuned(name: str, weights: str, seed: int) -> np.ndarray:
     """Test probabilities after fine-tuning with the mean, ``[n]``; the seed is the order of the batches."""
     texts, labels, test_texts, _ = reviews()
-    rows = np.arange(len(labels))
-    tuned = finetuning.fine_tune(
-        encoder_of(name, weights), pooling.Mean(), texts, labels, rows[:LABELS], rows[LABELS:], seed, max_length=LENGTH
-    )
+    rows, encoder, how = np.arange(len(labels)), encoder_of(name, weights), (seed, RATE, EPOCHS, LENGTH)
+    tuned = finetuning.fine_tune(encoder, pooling.Mean(), texts, labels, rows[:LABELS], rows[LABELS:], *how)
     return tuned.probabilities(test_texts)
 
 
@@ -131,14 +131,10 @@ def _keep(job: tuple) -> None:
 
 def _path(job: tuple) -> Path:
     """Where a job's predictions lie: other weights or another protocol have another place."""
-    weights = sources.sha256_of(_folder(*job[1:3]) / "model.safetensors")
-    protocol = (LABELS, VALIDATION, SEEN, TEST, LENGTH, *grid.protocol())
+    weights = sources.sha256_of(MODELS / job[1] / "model.safetensors")
+    protocol = (LABELS, VALIDATION, SEEN, TEST, LENGTH, RATE, EPOCHS, len(SEEDS), *grid.protocol(job[0]))
     digest = hashlib.sha256(f"{weights} {protocol}".encode()).hexdigest()[:8]
     return WORK / f"{'_'.join(map(str, job))}-{digest}.safetensors"
-
-
-def _folder(name: str, weights: str) -> Path:
-    return {"pretrained": MODELS / name, "random": WORK / f"random-{name}"}[weights]
 
 
 def _kept(job: tuple) -> np.ndarray | None:
@@ -156,9 +152,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, one core each")
     chosen = parser.parse_args()
-    for name in NAMES:
-        new_model(name).save_pretrained(WORK / f"random-{name}")
-        AutoTokenizer.from_pretrained(MODELS / name).save_pretrained(WORK / f"random-{name}")
     missing = [job for name in NAMES for job in jobs_of(name) if _kept(job) is None]
     with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
         list(tqdm(workers.map(_keep, missing), total=len(missing), desc="runs"))
@@ -166,15 +159,13 @@ def main() -> None:
 
 
 def write_tables() -> None:
-    """Write the tables from the runs that are there, and the cards from the tables."""
-    predictions: dict[tuple, np.ndarray] = {}
+    """Write the tables from the runs, and the cards from the tables."""
+    predictions = {}
     for name, weights in itertools.product(NAMES, ("pretrained", "random")):
         for pool in POOLINGS:
             predictions[name, weights, "frozen", pool] = _kept(("frozen", name, weights, pool))
         runs = [_kept(("fine-tuned", name, weights, seed)) for seed in SEEDS]
-        whole = all(run is not None for run in runs)
-        predictions[name, weights, "fine-tuned", "mean"] = np.concatenate(runs) if whole else None
-    predictions = {key: found for key, found in predictions.items() if found is not None}
+        predictions[name, weights, "fine-tuned", "mean"] = np.concatenate(runs)
     labels = reviews()[3]
     shared = AutoTokenizer.from_pretrained(MODELS / NAMES[0]).backend_tokenizer
     line, test = (corpus.stream(shared, corpus.texts(split), SEED) for split in ("train", "test"))
@@ -211,10 +202,9 @@ def comparisons(labels: np.ndarray, predictions: dict[tuple, np.ndarray]) -> pd.
         own, tuned = ((name, "pretrained", mode, "mean") for mode in ("frozen", "fine-tuned"))
         random = (name, "random", "frozen", "mean")
         for what, a, b in (("pretrained − random, frozen", own, random), ("fine-tuned − frozen", tuned, own)):
-            if a in predictions and b in predictions:
-                found = evaluation.compare(labels, predictions[a], predictions[b])
-                effect = found.effect
-                rows.append([name, what, effect.value, effect.low, effect.high, found.p, found.detectable])
+            found = evaluation.compare(labels, predictions[a], predictions[b])
+            effect = found.effect
+            rows.append([name, what, effect.value, effect.low, effect.high, found.p, found.detectable])
     table = pd.DataFrame(rows, columns=["model", "comparison", "difference", "low", "high", "p_holm", "detectable"])
     return table.assign(p_holm=evaluation.holm(table.p_holm)).round(4)
 
