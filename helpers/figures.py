@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import math
 from html import escape
 
 import matplotlib.pyplot as plt
@@ -100,6 +101,45 @@ def comparisons(frame: pd.DataFrame, caption: str) -> None:
         index=frame.index,
     )
     table(shown, caption, {"seed SD": "{:.3f}", "detectable": "{:.1f}"})
+
+
+def intervals(effects: dict[str, Interval], xlabel: str, zero: float | None = None) -> tuple[Figure, str]:
+    """Draw estimates with their intervals, one line each, the first on top.
+
+    Parameters
+    ----------
+    effects : dict
+        What each line is called -> its estimate.
+    xlabel : str
+    zero : float, optional
+        Where a line says "no effect".
+
+    Returns
+    -------
+    Figure, str
+        And the alt text that tells its numbers.
+    """
+    figure, axes = plt.subplots(figsize=(7.5, 1 + 0.36 * len(effects)))
+    for row, effect in enumerate(reversed(effects.values())):
+        axes.plot([effect.low, effect.high], [row, row], color="C0", linewidth=3)
+        axes.scatter(effect.value, row, color="C0", s=50, zorder=3)
+    if zero is not None:
+        axes.axvline(zero, color=INK, linewidth=1)
+    axes.set(xlabel=xlabel, yticks=range(len(effects)), yticklabels=list(reversed(effects)))
+    return figure, f"{xlabel}: " + "; ".join(f"{name} {effect}" for name, effect in effects.items()) + "."
+
+
+def learning_curve(history: list[dict[str, float]]) -> tuple[Figure, str]:
+    """Draw what `finetuning.fine_tune` noted of a run: its losses by step; return the figure with its alt text."""
+    table = pd.DataFrame(history).set_index("step")
+    figure, axes = plt.subplots()
+    table.plot(ax=axes, marker="o")
+    guessing = math.log(2)
+    axes.axhline(guessing, color=INK, linestyle=":", linewidth=1)
+    axes.text(1.01, guessing, "guessing", va="center", transform=axes.get_yaxis_transform())
+    axes.set(xlabel="training step", ylabel="loss (nats a text)")
+    ends = ", ".join(f"{name} {value:.2f}" for name, value in table.iloc[-1].items())
+    return figure, f"Training and validation loss by step; guessing has {guessing:.2f}, and at the end it is {ends}."
 
 
 def points(effect: Interval) -> str:

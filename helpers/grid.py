@@ -142,6 +142,11 @@ def texts_of(dataset: str, split: str, settings: Settings) -> datasets.Dataset:
     return found.select(range(max(0, len(found) - most), len(found)))
 
 
+def answers(dataset: str, scale: str) -> np.ndarray:
+    """Return the labels of the test texts that the table of a scale holds predictions for, ``[n]``."""
+    return np.array(texts_of(dataset, "test", SCALES[scale])["label"][:])
+
+
 _load = functools.cache(data.load)  # a process does many runs on the same texts
 
 

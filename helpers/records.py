@@ -163,6 +163,10 @@ class Table:
             raise ValueError(f"{cell} is more than one cell: say also {missing}.")
         return expit(np.stack([self._kept[_name(row)] for row in rows.to_dict("records")]).astype(float))
 
+    def predictions(self, poolings: list[str], **cell: object) -> dict[str, np.ndarray]:
+        """Return what each pooling predicted in one cell: pooling -> ``[seeds, n]``."""
+        return {pooling: self.probabilities(pooling=pooling, **cell) for pooling in poolings}
+
 
 def _name(row: dict[str, object]) -> str:
     """The name of a row's predictions: with their checksum, so that a new run's never take an old one's place."""

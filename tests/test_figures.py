@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.colors import to_rgb
 
 from helpers import figures, widgets
+from helpers.evaluation import Interval
 
 ALT = "A line that rises from nought to one."
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -135,3 +136,24 @@ def test_comparisons_show_effects_in_points_and_small_p_values_as_such(shown):
         assert text in html
     assert "nan" not in html.lower() and "–" in html, "a missing value is a dash"
     assert "-5.0 [-8.1, -2.0]" in plain
+
+
+def test_intervals_are_drawn_from_the_top_and_told_in_words(shown):
+    effects = {"mean": Interval(0.02, 0.01, 0.03), "max": Interval(-0.04, -0.06, -0.02)}
+    figure, alt = figures.intervals(effects, "gain", zero=0)
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["max", "mean"], "the first stands on top"
+    lines = [line.get_xdata().tolist() for line in axes.lines]
+    assert lines == [[-0.06, -0.02], [0.01, 0.03], [0, 0]]
+    assert alt == "gain: mean 0.020 [0.010, 0.030]; max -0.040 [-0.060, -0.020]."
+    assert len(figures.intervals(effects, "gain")[0].axes[0].lines) == 2
+
+
+def test_a_learning_curve_shows_both_losses_beside_guessing(shown):
+    history = [{"step": 4, "training": 0.7, "validation": 0.69}, {"step": 8, "training": 0.5, "validation": 0.61}]
+    figure, alt = figures.learning_curve(history)
+    (axes,) = figure.axes
+    assert [line.get_ydata().tolist() for line in axes.lines[:2]] == [[0.7, 0.5], [0.69, 0.61]]
+    assert axes.lines[0].get_xdata().tolist() == [4, 8]
+    assert axes.lines[2].get_ydata()[0] == pytest.approx(0.6931, abs=1e-4)
+    assert alt.endswith("guessing has 0.69, and at the end it is training 0.50, validation 0.61.")

@@ -62,6 +62,11 @@ def test_no_test_review_that_had_a_part_in_the_pairs_recipe_is_in_the_grid():
     assert len(grid.texts_of("rotten_tomatoes", "test", grid.SCALES["laptop"])) > 1600
 
 
+def test_answers_are_the_labels_of_the_texts_that_the_table_predicts():
+    settings = grid.SCALES["smoke"]
+    assert grid.answers("imdb", "smoke").tolist() == grid.texts_of("imdb", "test", settings)["label"][:]
+
+
 def test_a_seed_draws_its_own_texts_and_fewer_labels_are_part_of_more():
     runs = [Run("m", "mean", "frozen", "imdb", labels, seed) for seed in (0, 1) for labels in (10, 30)]
     few, many, other_few, other_many = (set(grid.draw(run, 100).tolist()) for run in runs)
@@ -288,4 +293,6 @@ def test_what_was_not_run_is_not_shown(folder):
     table.add(other, np.zeros(4, np.float16))
     with pytest.raises(ValueError, match="more than one cell: say also model, pooling, mode, labels"):
         table.probabilities(dataset="imdb")
+    found = table.predictions(["mean", "max"], model="mini-bert", mode="frozen", dataset="imdb", labels=100)
+    assert list(found) == ["mean", "max"] and found["mean"].shape == (3, 4) and found["max"].shape == (1, 4)
     assert len(Table("full", folder).rows) == 0

@@ -1,6 +1,6 @@
 """What the BERT's causal phase, and where its attention starts, bring: five short runs, each measured the same way.
 
-    python -m tools.ablate_mini_bert          # what is missing, then helpers/results/mini_bert_ablation.csv
+    python -m tools.ablate_mini_bert          # what is missing, then helpers/results/mini_bert_ablation*.csv
 """
 
 import argparse
@@ -8,6 +8,7 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from tools.project import BUILD, RESULTS
 WORK = BUILD / "ablation"
 TOKENS = 2_000_000
 JUDGES = 2000  # validation reviews
-TABLE = RESULTS / "mini_bert_ablation.csv"
+TABLE, CURVES = (RESULTS / f"mini_bert_ablation{what}.csv" for what in ("", "_curves"))
 # Where attention starts, and the share of the tokens seen before the masks.
 RUNS = [("near", 0.0), ("near", 0.25), ("near", 0.5), ("near", 0.75), ("uniform", 0.5)]
 
@@ -46,7 +47,7 @@ def uniform_start(name: str, seed: int = SEED) -> BertForMaskedLM:
 def run_one(start: str, share: float) -> dict[str, object]:
     """Train one BERT, then return its held-out masked loss and the accuracy of a frozen probe on it."""
     torch.set_num_threads(1)
-    work = WORK / f"{start}-{share:g}"
+    work = _work(start, share)
     tokenizer, line, heldout = corpus.prepare(SEED)
     model = {"near": new_model, "uniform": uniform_start}[start]("mini-bert")
     recipe = replace(RECIPES["mini-bert"], causal_tokens=share * TOKENS)
@@ -71,8 +72,16 @@ def main() -> None:
     chosen = parser.parse_args()
     with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
         rows = list(workers.map(run_one, *zip(*RUNS, strict=True)))
-    with atomic(TABLE) as temporary:
-        pd.DataFrame(rows).round(4).to_csv(temporary, index=False, lineterminator="\n")
+    curves = [
+        pd.read_csv(_work(start, share) / "curve.csv").assign(start=start, causal_share=share) for start, share in RUNS
+    ]
+    for path, table in ((TABLE, pd.DataFrame(rows)), (CURVES, pd.concat(curves))):
+        with atomic(path) as temporary:
+            table.round(4).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _work(start: str, share: float) -> Path:
+    return WORK / f"{start}-{share:g}"
 
 
 if __name__ == "__main__":
