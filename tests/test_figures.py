@@ -143,7 +143,7 @@ def test_intervals_are_drawn_from_the_top_and_told_in_words(shown):
     figure, alt = figures.intervals(effects, "gain", zero=0)
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["max", "mean"], "the first stands on top"
-    lines = [line.get_xdata().tolist() for line in axes.lines]
+    lines = [list(line.get_xdata()) for line in axes.lines]
     assert lines == [[-0.06, -0.02], [0.01, 0.03], [0, 0]]
     assert alt == "gain: mean 0.020 [0.010, 0.030]; max -0.040 [-0.060, -0.020]."
     assert len(figures.intervals(effects, "gain")[0].axes[0].lines) == 2
@@ -153,7 +153,7 @@ def test_a_learning_curve_shows_both_losses_beside_guessing(shown):
     history = [{"step": 4, "training": 0.7, "validation": 0.69}, {"step": 8, "training": 0.5, "validation": 0.61}]
     figure, alt = figures.learning_curve(history)
     (axes,) = figure.axes
-    assert [line.get_ydata().tolist() for line in axes.lines[:2]] == [[0.7, 0.5], [0.69, 0.61]]
-    assert axes.lines[0].get_xdata().tolist() == [4, 8]
+    assert [list(line.get_ydata()) for line in axes.lines[:2]] == [[0.7, 0.5], [0.69, 0.61]]
+    assert list(axes.lines[0].get_xdata()) == [4, 8]
     assert axes.lines[2].get_ydata()[0] == pytest.approx(0.6931, abs=1e-4)
     assert alt.endswith("guessing has 0.69, and at the end it is training 0.50, validation 0.61.")
