@@ -10,9 +10,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
-from helpers.encoders import TOKEN_BUDGET, Encoder, by_length
+from helpers.encoders import TOKEN_BUDGET, Encoder, by_length, encode
 from helpers.heads import LEARNING_RATE, WEIGHT_DECAY, check_parts
-from helpers.pooling import Pooling
+from helpers.pooling import Pooling, pool_all
 
 # The protocol. The head and the pooling's own weights keep a probe's rate, and the encoder gets a lower one.
 BATCH = 16  # texts
@@ -31,16 +31,17 @@ class FineTuned(nn.Module):
         For each check: step, training loss since the last one, validation loss.
     """
 
-    def __init__(self, encoder: Encoder, pooling: Pooling, max_length: int):
+    def __init__(self, encoder: Encoder, pooling: Pooling, center: Tensor, max_length: int):
         super().__init__()
         self.transformer = copy.deepcopy(encoder.model).requires_grad_(True)
         self.transformer.config.use_cache = False  # a decoder would keep keys and values for a next token
         self.pooling = copy.deepcopy(pooling)
-        width = pooling(torch.zeros(1, 1, encoder.dim), torch.ones(1, 1, dtype=torch.bool)).shape[1]
-        # The same scale for every pooling. A probe's scale, the spread over the texts, would not do: a state that is
-        # the same for all texts, as a GPT-2's first one, has none, and training would blow up what moves it.
-        self.scale = nn.LayerNorm(width, elementwise_affine=False)
-        self.linear = nn.utils.skip_init(nn.Linear, width, 1)  # it takes none of the caller's random numbers
+        # One scale for every pooling: what the frozen encoder gives all texts is taken off, the rest is brought to one
+        # length. A probe's scale, the spread over the texts, would not do: a state that is the same for all texts, as a
+        # GPT-2's first one, has none, and training would blow up what moves it.
+        self.register_buffer("center", center)  # [width of a pooled vector]
+        self.scale = nn.LayerNorm(len(center), elementwise_affine=False)
+        self.linear = nn.utils.skip_init(nn.Linear, len(center), 1)  # it takes none of the caller's random numbers
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
         self.max_length, self.history = max_length, []
@@ -50,7 +51,7 @@ class FineTuned(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the log-odds of *positive*: token numbers ``[n, T]``, mask ``[n, T]`` -> ``[n]``."""
         states = self.transformer(input_ids=ids, attention_mask=mask.long()).last_hidden_state  # [n, T, d]
-        return self.linear(self.scale(self.pooling(states, mask))).squeeze(-1)
+        return self.linear(self.scale(self.pooling(states, mask) - self.center)).squeeze(-1)
 
     @torch.no_grad()
     def logits(self, texts: list[str]) -> Tensor:
@@ -82,9 +83,9 @@ def fine_tune(
 ) -> FineTuned:
     """Train encoder, pooling and head together; the check with the lowest validation loss is kept.
 
-    The head is one linear unit that starts at zero, on pooled vectors brought to one scale (layer norm without
-    weights). Batches hold texts of like length. Under ``accelerate launch`` each process takes its share of every
-    batch.
+    The head is one linear unit that starts at zero, on pooled vectors that are centered and brought to one scale (layer
+    norm without weights). Batches hold texts of like length. Under ``accelerate launch`` each process takes its share
+    of every batch.
 
     Parameters
     ----------
@@ -119,8 +120,9 @@ def fine_tune(
     if accelerator.num_processes > BATCH // 2:  # the smallest batch has half as many texts
         raise ValueError(f"A batch of {BATCH} texts is for {BATCH // 2} processes or fewer: start fewer.")
     own = slice(accelerator.process_index, None, accelerator.num_processes)  # this process's part of a batch
-    tuned = FineTuned(encoder, pooling, max_length)
     tokens, target = _tokens(encoder, texts, max_length), torch.as_tensor(labels, dtype=torch.float32)
+    center = pool_all(pooling, encode(encoder, [texts[row] for row in train], max_length)).mean(dim=0)
+    tuned = FineTuned(encoder, pooling, center, max_length)
     batches = _like_length(list(map(len, tokens)), train, epochs, seed)
     optimizer, schedule = _rates(tuned, rate, len(batches))
     model, optimizer = accelerator.prepare(tuned, optimizer)

@@ -97,12 +97,14 @@ def test_the_encoder_learns_and_not_the_head_alone(bert, small):
 def test_before_the_first_step_it_reads_what_the_frozen_encoder_gives(bert):
     texts = planted()[0]
     vectors = pooling.pool_all(pooling.Mean(), encoders.encode(bert, texts, 32))
-    start = finetuning.FineTuned(bert, pooling.Mean(), 32).eval()
+    start = finetuning.FineTuned(bert, pooling.Mean(), vectors.mean(dim=0), 32).eval()
     assert start.logits(texts).abs().max() == 0
     nn.init.normal_(start.linear.weight, generator=torch.Generator().manual_seed(0))
-    scaled = (vectors - vectors.mean(1, keepdim=True)) / vectors.std(1, keepdim=True, correction=0)
-    # The cache holds float16: 2**-11 of states of a few units, through 32 weights of about 1.
-    assert torch.allclose(start.logits(texts), (scaled @ start.linear.weight.T).squeeze(1), atol=0.02)
+    centered = vectors - vectors.mean(dim=0)
+    scaled = nn.functional.layer_norm(centered, (32,))
+    # The cache holds float16: 2**-11 of states of a few units, beside differences between texts of about 0.1.
+    assert torch.allclose(start.logits(texts), (scaled @ start.linear.weight.T).squeeze(1), atol=0.2)
+    assert np.corrcoef(start.logits(texts), (scaled @ start.linear.weight.T).squeeze(1).detach())[0, 1] > 0.999
     alone = [start.logits([text]).item() for text in texts[:6]]
     assert start.logits(texts)[:6].tolist() == pytest.approx(alone, abs=1e-4), "neighbours do not count"
 
@@ -136,7 +138,8 @@ def test_one_step_is_the_librarys_adamw_on_a_clipped_gradient(bert, monkeypatch)
     monkeypatch.setattr(finetuning, "CLIP", 0.01)
     texts, labels = planted()
     found = tuned(bert, epochs=1)
-    model = finetuning.FineTuned(bert, pooling.Mean(), 32).train()
+    center = pooling.pool_all(pooling.Mean(), encoders.encode(bert, [texts[row] for row in TRAIN], 32)).mean(dim=0)
+    model = finetuning.FineTuned(bert, pooling.Mean(), center, 32).train()
     torch.manual_seed(0)
     order = finetuning._like_length([len(ids) for ids in bert.tokens(texts, 32)], TRAIN, 1, 0)[0]
     ids, mask = bert.pad(bert.tokens([texts[row] for row in order], 32))
@@ -152,7 +155,7 @@ def test_one_step_is_the_librarys_adamw_on_a_clipped_gradient(bert, monkeypatch)
 
 
 def test_rates_rise_and_then_fall_to_zero(bert):
-    model = finetuning.FineTuned(bert, pooling.WeightedSum(32), 32)
+    model = finetuning.FineTuned(bert, pooling.WeightedSum(32), torch.zeros(32), 32)
     optimizer, schedule = finetuning._rates(model, 1e-3, 100)
     rates = []
     for _ in range(100):
