@@ -52,8 +52,8 @@ class Recipe:
     """How one model is trained.
 
     Rates and the start were chosen on held-out loss (`helpers/results/pretraining_search.csv`; the BERT, which did not
-    start, took most of that search). The BERT's share of causal tokens and of masks were chosen by probes of a first pair
-    of 7 million tokens, and `tools.ablate_mini_bert` tests them.
+    start, took most of that search). The BERT's share of causal tokens and of masks were chosen by probes of a first
+    pair of 7 million tokens, and `tools.ablate_mini_bert` tests them.
     """
 
     learning_rate: float
