@@ -19,7 +19,7 @@ from tools.project import ROOT
 pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
 
 #: Sums of float32 in another order, after some dozen steps of training.
-FLOAT32 = 1e-3
+FLOAT32 = 1e-4
 TRAIN, VALIDATION, TEST = np.arange(32), np.arange(32, 44), np.arange(44, 84)
 SETTINGS = {"rate": 1e-2, "epochs": 12, "max_length": 32}
 
@@ -131,24 +131,28 @@ def test_checks_stand_evenly_and_the_last_one_at_the_end(bert, small, monkeypatc
     assert all(0 < check["training"] < 2 for check in history)
 
 
-def test_one_step_is_the_librarys_adamw_on_a_clipped_gradient(bert, monkeypatch):
-    """By hand: one batch, one step."""
-    monkeypatch.setattr(finetuning, "BATCH", 32)
-    monkeypatch.setattr(finetuning, "CHECKS", 1)
-    monkeypatch.setattr(finetuning, "CLIP", 0.01)
+def test_two_steps_are_the_librarys_adamw_on_clipped_gradients(bert, monkeypatch):
+    """By hand. One step would not do: Adam's first step is as long whatever the gradient's length."""
+    for key, value in (("BATCH", 16), ("CHECKS", 1), ("CLIP", 0.01)):
+        monkeypatch.setattr(finetuning, key, value)
     texts, labels = planted()
     found = tuned(bert, epochs=1)
     center = pooling.pool_all(pooling.Mean(), encoders.encode(bert, [texts[row] for row in TRAIN], 32)).mean(dim=0)
     model = finetuning.FineTuned(bert, pooling.Mean(), center, 32).train()
+    optimizer = torch.optim.AdamW(
+        [{"params": model.transformer.parameters()}, {"params": model.linear.parameters()}], weight_decay=1e-2
+    )
     torch.manual_seed(0)
-    order = finetuning._like_length([len(ids) for ids in bert.tokens(texts, 32)], TRAIN, 1, 0)[0]
-    ids, mask = bert.pad(bert.tokens([texts[row] for row in order], 32))
-    loss = nn.functional.binary_cross_entropy_with_logits(model(ids, mask), torch.tensor(labels[order]).float())
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 0.01)
-    new = [*model.linear.parameters()]
-    rates = [{"params": model.transformer.parameters(), "lr": 1e-2}, {"params": new, "lr": 3e-3}]
-    torch.optim.AdamW(rates, weight_decay=1e-2).step()
+    lengths = [len(ids) for ids in bert.tokens(texts, 32)]
+    for order, share in zip(finetuning._like_length(lengths, TRAIN, 1, 0), (1.0, 1 / 1.8), strict=True):
+        ids, mask = bert.pad(bert.tokens([texts[row] for row in order], 32))
+        target = torch.tensor(labels[order]).float()
+        optimizer.zero_grad()
+        nn.functional.binary_cross_entropy_with_logits(model(ids, mask), target).backward()
+        assert nn.utils.clip_grad_norm_(model.parameters(), 0.01) > 0.02, "the clip has something to do"
+        for group, rate in zip(optimizer.param_groups, (1e-2, 3e-3), strict=True):
+            group["lr"] = share * rate
+        optimizer.step()
     assert torch.allclose(found.linear.weight, model.linear.weight, atol=1e-5)
     key = "encoder.layer.0.output.dense.weight"
     assert torch.allclose(found.transformer.state_dict()[key], model.transformer.state_dict()[key], atol=1e-5)
@@ -229,7 +233,7 @@ encoder = encoders.load(sys.argv[1])
 for module in encoder.model.modules():
     if isinstance(module, torch.nn.Dropout):
         module.p = 0.0  # each process draws its own
-found = tuned(encoder, "weighted_sum", epochs=6)
+found = tuned(encoder, "weighted_sum", epochs=3)
 assert state.num_processes == int(sys.argv[3])
 if state.is_main_process:
     np.save(sys.argv[2], found.probabilities(planted()[0]))
@@ -248,4 +252,5 @@ def test_two_processes_learn_what_one_learns(tiny_bert, tmp_path):
         done = subprocess.run([*launch, *script], env=here, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         found.append(np.load(out))
-    assert found[0] == pytest.approx(found[1], abs=FLOAT32) and np.ptp(found[0]) > 0.1
+    assert found[0] == pytest.approx(found[1], abs=FLOAT32), np.abs(found[0] - found[1]).max()
+    assert np.ptp(found[0]) > 0.02, "and it learned something"
