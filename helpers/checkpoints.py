@@ -1,4 +1,4 @@
-"""Checkpoints: from the files of a folder to a model and its tokenizer, checked before they are believed."""
+"""Checkpoints: from the files of a folder to an encoder (a model, its tokenizer), checked before they are believed."""
 
 import hashlib
 import importlib.util
@@ -22,25 +22,96 @@ TOKENIZERS = ["tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model"]
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """What a folder holds.
+class Encoder:
+    """A frozen transformer with its tokenizer.
 
     Attributes
     ----------
+    name : str
+        What it was loaded by.
     model : PreTrainedModel
-        The encoder without any head, in float32, dropout off, no gradients.
+        Without any head, in float32, dropout off, no gradients.
     tokenizer : PreTrainedTokenizerBase
         With a pad token: a tokenizer that has none (GPT-2's) gets another one, which the mask hides.
     fingerprint : str
         Hash of weights, configuration and tokenizer: two encoders with the same one give the same states.
+    dim : int
+        Size of a token state, ``d``.
+    layers : int
+        Number of its layers, ``L``: layer 0 is what enters the first one, layer L what leaves the last.
+    max_length : int
+        Most tokens that the model has positions for, special ones counted.
+    special_tokens : tuple of str
+        What the tokenizer puts around each text by itself.
+    pad_token : str
+        What fills a batch up; the mask hides it, and no state of it is ever kept.
     """
 
+    name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     fingerprint: str
 
+    @property
+    def dim(self) -> int:
+        return self.model.config.hidden_size
 
-def read(folder: Path, name: str) -> Checkpoint:
+    @property
+    def layers(self) -> int:
+        return self.model.config.num_hidden_layers
+
+    @property
+    def max_length(self) -> int:
+        # A RoBERTa has two positions more than it can use: its tokenizer knows.
+        return min(self.model.config.max_position_embeddings, self.tokenizer.model_max_length)
+
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        return tuple(self.tokenizer.convert_ids_to_tokens(self.tokenizer("")["input_ids"]))
+
+    @property
+    def pad_token(self) -> str:
+        return self.tokenizer.pad_token
+
+    def tokens(self, texts: list[str], max_length: int, rows: list[int] | None = None) -> list[list[int]]:
+        """Return the token numbers of each text, special ones included, cut off after `max_length`.
+
+        Parameters
+        ----------
+        rows : list of int, optional
+            What to call the texts in an error; else their places in the list.
+
+        Raises
+        ------
+        ValueError
+            The model does not have so many positions, or a text without a token (an empty one in GPT-2).
+        """
+        if not 1 < max_length <= self.max_length:
+            raise ValueError(f"max_length is {max_length}: {self.name} takes 2 to {self.max_length}.")
+        tokens = self.tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
+        for row, text, found in zip(rows or range(len(texts)), texts, tokens, strict=True):
+            if not found:
+                raise ValueError(f"Row {row}: {self.name} makes no token of the text {text[:60]!r}.")
+        return tokens
+
+    def pad(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the token numbers ``[n, T]`` and the mask ``[n, T]`` (bool) of some texts, on the model's device.
+
+        Padded on the right, so that a position is a token's place in its text, whatever the model.
+        """
+        found = self.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
+        found = found.to(self.model.device)
+        return found["input_ids"], found["attention_mask"].bool()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the matrix products are computed in: bfloat16 where the processor has it (Colab's T4 emulates it)."""
+        if self.model.device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+        return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def read(folder: Path, name: str) -> Encoder:
     """Read a model and its tokenizer from a folder in the Hugging Face format, or with one GGUF file.
 
     Parameters
@@ -88,7 +159,7 @@ def read(folder: Path, name: str) -> Checkpoint:
         raise ValueError(f"The tokenizer of {name!r} is damaged ({error}): fetch or save it again.") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
-    return Checkpoint(model.eval().requires_grad_(False), tokenizer, _fingerprint(folder, gguf))
+    return Encoder(name, model.eval().requires_grad_(False), tokenizer, _fingerprint(folder, gguf))
 
 
 def _fits(model: PreTrainedModel, report: dict, name: str) -> None:

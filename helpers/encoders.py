@@ -3,15 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from helpers import cache, checkpoints, sources
+from helpers.checkpoints import Encoder
 
 MODELS = Path(__file__).parent / "models"  # the course's own
 
@@ -27,81 +26,6 @@ REGISTRY: dict[str, sources.Package | sources.Hub | Path] = {
 SHARD_TEXTS = 1024  # texts a shard: what a killed run can lose
 # Places a batch. On a processor a small batch stays in its cache: measured 1.2 times as fast as one of 8,192.
 TOKEN_BUDGET = {"cpu": 2048, "cuda": 32_768}
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """A frozen transformer with its tokenizer.
-
-    Attributes
-    ----------
-    fingerprint : str
-        Hash of weights, configuration and tokenizer: two encoders with the same one give the same states.
-    dim : int
-        Size of a token state, ``d``.
-    layers : int
-        Number of its layers, ``L``: layer 0 is what enters the first one, layer L what leaves the last.
-    max_length : int
-        Most tokens that the model has positions for, special ones counted.
-    special_tokens : tuple of str
-        What the tokenizer puts around each text by itself.
-    pad_token : str
-        What fills a batch up; the mask hides it, and no state of it is ever kept.
-    """
-
-    name: str
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    fingerprint: str
-
-    @property
-    def dim(self) -> int:
-        return self.model.config.hidden_size
-
-    @property
-    def layers(self) -> int:
-        return self.model.config.num_hidden_layers
-
-    @property
-    def max_length(self) -> int:
-        # A RoBERTa has two positions more than it can use: its tokenizer knows.
-        return min(self.model.config.max_position_embeddings, self.tokenizer.model_max_length)
-
-    @property
-    def special_tokens(self) -> tuple[str, ...]:
-        return tuple(self.tokenizer.convert_ids_to_tokens(self.tokenizer("")["input_ids"]))
-
-    @property
-    def pad_token(self) -> str:
-        return self.tokenizer.pad_token
-
-    def tokens(self, texts: list[str], max_length: int) -> list[list[int]]:
-        """Return the token numbers of each text, special ones included, cut off after `max_length`.
-
-        Raises
-        ------
-        ValueError
-            The model does not have so many positions.
-        """
-        if not 1 < max_length <= self.max_length:
-            raise ValueError(f"max_length is {max_length}: {self.name} takes 2 to {self.max_length}.")
-        return self.tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
-
-    def pad(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the token numbers ``[n, T]`` and the mask ``[n, T]`` (bool) of some texts, on the model's device.
-
-        Padded on the right, so that a position is a token's place in its text, whatever the model.
-        """
-        found = self.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
-        found = found.to(self.model.device)
-        return found["input_ids"], found["attention_mask"].bool()
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the matrix products are computed in: bfloat16 where the processor has it (Colab's T4 emulates it)."""
-        if self.model.device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-        return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
 class TokenStates:
@@ -176,9 +100,9 @@ def load(name: str, revision: str | None = None) -> Encoder:
     ModuleNotFoundError, ConnectionError
         The package is not installed, or the hub cannot be reached.
     """
-    found = checkpoints.read(_folder(name, revision), name)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Encoder(name, found.model.to(device), found.tokenizer, found.fingerprint)
+    encoder = checkpoints.read(_folder(name, revision), name)
+    encoder.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return encoder
 
 
 def untrained(encoder: Encoder, seed: int = 0) -> Encoder:
@@ -301,10 +225,7 @@ def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int, shelves
     bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
     for start in range(0, len(texts), step):
         part = texts[start : start + step]
-        tokens = encoder.tokens(part, max_length)
-        for text, found in zip(part, tokens, strict=True):
-            if not found:
-                raise ValueError(f"Row {rows_of[text]}: {encoder.name} makes no token of the text {text[:60]!r}.")
+        tokens = encoder.tokens(part, max_length, [rows_of[text] for text in part])
         states = {layer: [torch.empty(0)] * len(part) for layer in shelves}
         for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
             ids, mask = encoder.pad([tokens[row] for row in rows])

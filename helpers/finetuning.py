@@ -56,7 +56,7 @@ class FineTuned(nn.Module):
     @torch.no_grad()
     def logits(self, texts: list[str]) -> Tensor:
         """Return the log-odds of *positive* for each text, ``[n]``."""
-        tokens, device = _tokens(self._encoder, texts, self.max_length), self._encoder.model.device.type
+        tokens, device = self._encoder.tokens(texts, self.max_length), self._encoder.model.device.type
         found = torch.empty(len(texts))
         self.eval()
         for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[device]):
@@ -120,7 +120,7 @@ def fine_tune(
     if accelerator.num_processes > BATCH // 2:  # the smallest batch has half as many texts
         raise ValueError(f"A batch of {BATCH} texts is for {BATCH // 2} processes or fewer: start fewer.")
     own = slice(accelerator.process_index, None, accelerator.num_processes)  # this process's part of a batch
-    tokens, target = _tokens(encoder, texts, max_length), torch.as_tensor(labels, dtype=torch.float32)
+    tokens, target = encoder.tokens(texts, max_length), torch.as_tensor(labels, dtype=torch.float32)
     center = pool_all(pooling, encode(encoder, [texts[row] for row in train], max_length)).mean(dim=0)
     tuned = FineTuned(encoder, pooling, center, max_length)
     batches = _like_length(list(map(len, tokens)), train, epochs, seed)
@@ -163,14 +163,6 @@ def fine_tune(
     tuned.load_state_dict(best)
     tuned.zero_grad(set_to_none=True)
     return tuned.eval()
-
-
-def _tokens(encoder: Encoder, texts: list[str], max_length: int) -> list[list[int]]:
-    tokens = encoder.tokens(texts, max_length)
-    for row, found in enumerate(tokens):
-        if not found:
-            raise ValueError(f"Row {row}: {encoder.name} makes no token of the text {texts[row][:60]!r}.")
-    return tokens
 
 
 def _rates(tuned: FineTuned, rate: float, steps: int) -> tuple[AdamW, LambdaLR]:

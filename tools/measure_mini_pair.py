@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
 from helpers import cache, data, encoders, evaluation, finetuning, grid, heads, pooling, sources
-from helpers.encoders import Encoder
+from helpers.checkpoints import Encoder
 from tools import corpus, model_card, ngram
 from tools.mini_models import NAMES, choose_masks
 from tools.pretrain_mini_pair import RECIPES, SEED
