@@ -19,13 +19,11 @@ from tools.mini_models import NAMES
 from tools.pretrain_mini_pair import FLOAT16_BOUND, SEED, hash_of
 from tools.project import MODELS, RESULTS
 
-pytestmark = [
-    pytest.mark.usefixtures("in_float32"),
-    pytest.mark.skipif(
-        not all((MODELS / name / "README.md").is_file() for name in NAMES),
-        reason="not pretrained and measured yet: python -m tools.pretrain_mini_pair, then measure_mini_pair",
-    ),
-]
+pytestmark = pytest.mark.usefixtures("in_float32")
+needs_tables = pytest.mark.skipif(
+    not all((MODELS / name / "README.md").is_file() for name in NAMES),
+    reason="the pair is not measured yet: python -m tools.measure_mini_pair",
+)
 
 LANGUAGE = {"mini-bert": AutoModelForMaskedLM, "mini-gpt2": AutoModelForCausalLM}
 TEXTS = ["A fine film, warm and funny.", "Dull, slow and far too long; I left before the end.", "Great!"]
@@ -156,8 +154,8 @@ def heldout(name: str, texts: list[str], n: int = 96) -> tuple[torch.Tensor, tor
     return blocks, counts
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_its_heldout_loss_is_clearly_below_word_and_word_pair_counts(name, trained_on, line):
+def measured(name: str, trained_on: dict[str, list[str]], line: torch.Tensor) -> tuple[float, float, float]:
+    """Held-out loss of the model, of a bigram and of a unigram, at the same places."""
     blocks, counts = heldout(name, trained_on["test"])
     model = LANGUAGE[name].from_pretrained(MODELS / name, dtype=torch.float32).eval()
     with torch.inference_mode():
@@ -171,7 +169,19 @@ def test_its_heldout_loss_is_clearly_below_word_and_word_pair_counts(name, train
     words = Counter(line.tolist())
     unigram = -np.mean([math.log((words[t] + 1) / (len(line) + corpus.VOCABULARY)) for t in tokens])
     bigram = bigram_losses(line.tolist(), before, tokens)
+    return own, bigram, unigram
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_heldout_loss_is_clearly_below_word_and_word_pair_counts(name, trained_on, line):
+    own, bigram, unigram = measured(name, trained_on, line)
     assert own < bigram - 0.2 < unigram - 0.2, (own, bigram, unigram)
+
+
+@needs_tables
+@pytest.mark.parametrize("name", NAMES)
+def test_the_table_of_losses_agrees_and_holds_at_512_places(name, trained_on, line):
+    own, bigram, unigram = measured(name, trained_on, line)
     written = pd.read_csv(RESULTS / "mini_pair_heldout.csv").set_index(["model", "block"]).loc[(name, 128)]
     # Other blocks and other masks of the same split: 0.15 is three standard errors of the mean of 1,900 losses.
     assert [own, unigram] == pytest.approx([written.loss, written.unigram], abs=0.15)
@@ -199,6 +209,7 @@ def test_the_last_positions_are_as_good_as_the_first_hundred(name, trained_on):
     assert late < early + 0.35
 
 
+@needs_tables
 @pytest.mark.parametrize("name", NAMES)
 def test_the_tables_hold_what_was_asked_of_the_pair(name):
     compared = pd.read_csv(RESULTS / "mini_pair_comparisons.csv").query("model == @name").set_index("comparison")
@@ -213,6 +224,7 @@ def test_float16_on_disk_moves_no_probability_by_more_than_the_bound():
         assert 0 < shift <= FLOAT16_BOUND
 
 
+@needs_tables
 @pytest.mark.parametrize("name", NAMES)
 def test_the_card_says_what_the_tables_say(name):
     assert (MODELS / name / "README.md").read_text(encoding="utf-8") == model_card.text(name)
