@@ -84,8 +84,15 @@ def less_consistent(accuracies: dict[str, tuple[np.ndarray, np.ndarray]]) -> Ver
     ----------
     accuracies : dict
         Cell -> accuracy of each seed of the weighted sum, and of the mean.
+
+    Raises
+    ------
+    ValueError
+        All seeds of a cell have the same accuracy: such a spread has no ratio.
     """
     spreads = {cell: [part.std(ddof=1) for part in parts] for cell, parts in accuracies.items()}
+    if still := [cell for cell, both in spreads.items() if min(both) == 0]:
+        raise ValueError(f"All seeds of {', '.join(still)} have the same accuracy: a spread of zero has no ratio.")
     evidence = pd.DataFrame.from_dict(spreads, orient="index", columns=["weighted_sum", "mean"]).rename_axis("cell")
     logs = np.log(evidence.weighted_sum / evidence["mean"])
     evidence["ratio"] = np.exp(logs)
@@ -105,16 +112,14 @@ def best_depends_on_model(labels: Labels, here: Predictions, there: Predictions)
     on both models, with opposite signs. If gaps differ but none turns round, the claim is too strong: depends.
     """
     pairs = [(data, a, b) for data in labels for a, b in combinations(PAPER, 2)]
-    return Verdict("C1: which pooling is best depends on the architecture", *_turned(labels, here, there, pairs))
-
-
-def _turned(labels, here, there, pairs) -> tuple[str, pd.DataFrame]:
     evidence = gaps_on_two_models(labels, here, there, pairs)
     differs = evidence.p_holm < ALPHA
-    turns = differs & evidence.turns_round
-    if turns.any():
-        return "supported", evidence
-    return ("depends: gaps differ, but no order turns round" if differs.any() else NO_DIFFERENCE), evidence
+    verdict = NO_DIFFERENCE
+    if (differs & evidence.turns_round).any():
+        verdict = "supported"
+    elif differs.any():
+        verdict = "depends: gaps differ, but no order turns round"
+    return Verdict("C1: which pooling is best depends on the architecture", verdict, evidence)
 
 
 def gaps_on_two_models(

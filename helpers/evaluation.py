@@ -157,7 +157,7 @@ def interaction(
     by_text, by_seed = values.mean(axis=0), values.mean(axis=1)
     variances = np.array([part.var(ddof=1) / part.size for part in (by_text, by_seed)])
     mean, error = float(values.mean()), float(np.sqrt(variances.sum()))
-    other = float((np.round(by_text, 9) != 0).mean())
+    other = float((values.sum(axis=0) != 0).mean())
     if error == 0:
         return Comparison(Interval(mean, mean, mean), 1.0, other, float("nan"))
     freedom = variances.sum() ** 2 / (variances**2 / (np.array(values.T.shape) - 1)).sum()

@@ -137,17 +137,26 @@ def texts_of(dataset: str, split: str, settings: Settings) -> datasets.Dataset:
 
     The last ones, because probes on the first 1,000 test reviews had a part in choosing how the mini pair was trained.
     """
-    found = _load(dataset, split, settings.scale)
-    most = {"train": len(found), "validation": settings.validation, "test": settings.test}[split]
-    return found.select(range(max(0, len(found) - most), len(found)))
+    return _part(dataset, split, settings.scale, {"validation": settings.validation, "test": settings.test}.get(split))
+
+
+@functools.cache  # a process does many runs on the same texts
+def _part(dataset: str, split: str, scale: str, most: int | None) -> datasets.Dataset:
+    found = data.load(dataset, split, scale)
+    return found if most is None else found.select(range(max(0, len(found) - most), len(found)))
+
+
+@functools.cache  # asked for every run
+def _ids(dataset: str, scale: str, validation: int, test: int) -> str:
+    """A hash of the ids of all texts that the runs on a data set use."""
+    sizes = {"train": None, "validation": validation, "test": test}
+    ids = [_part(dataset, split, scale, most)["id"][:] for split, most in sizes.items()]
+    return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
 
 
 def answers(dataset: str, scale: str) -> np.ndarray:
     """Return the labels of the test texts that the table of a scale holds predictions for, ``[n]``."""
     return np.array(texts_of(dataset, "test", SCALES[scale])["label"][:])
-
-
-_load = functools.cache(data.load)  # a process does many runs on the same texts
 
 
 def draw(run: Run, texts: int) -> np.ndarray:
@@ -240,7 +249,7 @@ def protocol(mode: str) -> tuple[float, ...]:
 def configuration(run: Run, settings: Settings) -> str:
     """Return a short hash of all that a run's numbers follow from, but the code: that is the commit's to say."""
     facts: list[object] = [settings.lengths[run.dataset], protocol(run.mode)]
-    facts += [texts_of(run.dataset, split, settings)["id"][:] for split in data.SPLITS]
+    facts += [_ids(run.dataset, settings.scale, settings.validation, settings.test)]
     if run.mode != "baseline":
         encoder = encoder_of(run.model)
         facts += [encoder.fingerprint, str(encoder.dtype)]

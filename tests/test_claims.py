@@ -63,6 +63,12 @@ def test_one_or_two_cells_can_never_decide():
     assert claims.less_consistent(cells).verdict == NO_DIFFERENCE
 
 
+def test_a_spread_of_zero_is_no_verdict():
+    cells = {"moves": (np.array([0.7, 0.8, 0.75]), np.array([0.7, 0.71, 0.72])), "rests": (np.full(3, 0.75),) * 2}
+    with pytest.raises(ValueError, match="All seeds of rests have the same accuracy"):
+        claims.less_consistent(cells)
+
+
 @pytest.mark.parametrize("here, there, verdict", [
     (alike() | {"max": 0.85}, alike() | {"max": 0.65}, "supported"),
     (alike() | {"max": 0.9}, alike() | {"max": 0.8}, "depends: gaps differ, but no order turns round"),

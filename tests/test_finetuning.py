@@ -96,17 +96,16 @@ def test_the_encoder_learns_and_not_the_head_alone(bert, small):
 
 def test_before_the_first_step_it_reads_what_the_frozen_encoder_gives(bert):
     texts = planted()[0]
-    vectors = pooling.pool_all(pooling.Mean(), encoders.encode(bert, texts, 32))
+    with torch.no_grad():  # one text at a time, in full precision: the cache holds half
+        batches = [bert.pad(bert.tokens([text], 32)) for text in texts]
+        states = [bert.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state for ids, mask in batches]
+        vectors = torch.cat([state.mean(dim=1) for state in states])
     start = finetuning.FineTuned(bert, pooling.Mean(), vectors.mean(dim=0), 32).eval()
     assert start.logits(texts).abs().max() == 0
     nn.init.normal_(start.linear.weight, generator=torch.Generator().manual_seed(0))
-    centered = vectors - vectors.mean(dim=0)
-    scaled = nn.functional.layer_norm(centered, (32,))
-    # The cache holds float16: 2**-11 of states of a few units, beside differences between texts of about 0.1.
-    assert torch.allclose(start.logits(texts), (scaled @ start.linear.weight.T).squeeze(1), atol=0.2)
-    assert np.corrcoef(start.logits(texts), (scaled @ start.linear.weight.T).squeeze(1).detach())[0, 1] > 0.999
-    alone = [start.logits([text]).item() for text in texts[:6]]
-    assert start.logits(texts)[:6].tolist() == pytest.approx(alone, abs=1e-4), "neighbours do not count"
+    scaled = nn.functional.layer_norm(vectors - vectors.mean(dim=0), (32,))
+    # Rounding of about 1e-7 in the states, beside differences between texts of about 0.1, through 32 weights.
+    assert torch.allclose(start.logits(texts), (scaled @ start.linear.weight.T).squeeze(1), atol=1e-3)
 
 
 def test_the_check_with_the_lowest_validation_loss_is_kept(bert, small, monkeypatch):

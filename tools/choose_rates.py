@@ -8,7 +8,6 @@ Two poolings (mean and max), whole reviews, one draw of texts that the grid does
 import argparse
 import itertools
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from helpers import finetuning, grid, pooling
+from helpers import course, finetuning, grid, pooling
 from helpers.cache import atomic
 from helpers.records import RESULTS
 
@@ -56,7 +55,7 @@ def lowest_loss(model: str, pool: str, rate: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, one core each")
+    parser.add_argument("--processes", type=int, default=course.cores(), help="runs at a time, one core each")
     chosen = parser.parse_args()
     rows = pd.read_csv(TABLE).to_dict("records") if TABLE.is_file() else []
     done = {row["configuration"]: row for row in rows}

@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import itertools
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 
-from helpers import cache, data, encoders, evaluation, finetuning, grid, heads, pooling, sources
+from helpers import cache, course, data, encoders, evaluation, finetuning, grid, heads, pooling, sources
 from helpers.checkpoints import Encoder
 from tools import corpus, model_card, ngram
 from tools.mini_models import NAMES, choose_masks
@@ -150,7 +149,7 @@ def jobs_of(name: str) -> list[tuple]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs at a time, one core each")
+    parser.add_argument("--processes", type=int, default=course.cores(), help="runs at a time, one core each")
     chosen = parser.parse_args()
     missing = [job for name in NAMES for job in jobs_of(name) if _kept(job) is None]
     with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
