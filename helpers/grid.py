@@ -166,6 +166,15 @@ def draw(run: Run, texts: int) -> np.ndarray:
     return np.random.default_rng(run.seed).permutation(texts)[: run.labels]
 
 
+def labelled(run: Run, settings: Settings) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Return the labelled texts of a run, their labels, the rows to learn from, and those to choose the round with."""
+    train, validation = (texts_of(run.dataset, split, settings) for split in ("train", "validation"))
+    own = train.select(draw(run, len(train)))
+    rows = np.arange(len(own) + len(validation))
+    labels = np.array(own["label"][:] + validation["label"][:])
+    return own["text"][:] + validation["text"][:], labels, rows[: len(own)], rows[len(own) :]
+
+
 @functools.cache
 def encoder_of(model: str) -> encoders.Encoder:
     """Return a model of the grid, or its twin with random weights."""
@@ -186,11 +195,8 @@ def encode_all(model: str, dataset: str, settings: Settings) -> None:
 
 
 def _probabilities(run: Run, settings: Settings) -> np.ndarray:
-    train, validation, test = (texts_of(run.dataset, split, settings) for split in data.SPLITS)
-    own, tests = train.select(draw(run, len(train))), test["text"][:]
-    texts, labels = own["text"][:] + validation["text"][:], np.array(own["label"][:] + validation["label"][:])
-    rows = np.arange(len(texts))
-    learn, choose, length = rows[: len(own)], rows[len(own) :], settings.lengths[run.dataset]
+    texts, labels, learn, choose = labelled(run, settings)
+    tests, length = texts_of(run.dataset, "test", settings)["text"][:], settings.lengths[run.dataset]
     if run.mode == "baseline":
         return BASELINES[run.model](texts, labels, learn, choose, tests, length)
     encoder = encoder_of(run.model)

@@ -11,7 +11,6 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
@@ -28,7 +27,7 @@ POOLINGS = ("mean", "max")
 
 
 def configuration(model: str, pool: str, rate: float) -> str:
-    """Return the hash of all that a loss follows from: other weights or another protocol give another one."""
+    """Return the hash of all that a loss follows from, but the pooling: other weights give another one."""
     return grid.configuration(run_of(model, pool), replace(SETTINGS, rates={model: rate}))
 
 
@@ -40,14 +39,9 @@ def lowest_loss(model: str, pool: str, rate: float) -> float:
     """Fine-tune once; return the lowest validation loss (nats a text), infinite where it is none."""
     torch.set_num_threads(1)
     run = run_of(model, pool)
-    train, validation = (grid.texts_of("imdb", split, SETTINGS) for split in ("train", "validation"))
-    own = train.select(grid.draw(run, len(train)))
-    texts, labels = own["text"][:] + validation["text"][:], np.array(own["label"][:] + validation["label"][:])
-    rows, encoder = np.arange(len(texts)), grid.encoder_of(model)
-    learn, choose = rows[: len(own)], rows[len(own) :]
-    how = (SEED, rate, SETTINGS.epochs, SETTINGS.lengths["imdb"])
+    encoder, how = grid.encoder_of(model), (SEED, rate, SETTINGS.epochs, SETTINGS.lengths["imdb"])
     try:
-        tuned = finetuning.fine_tune(encoder, pooling.make(pool, encoder.dim), texts, labels, learn, choose, *how)
+        tuned = finetuning.fine_tune(encoder, pooling.make(pool, encoder.dim), *grid.labelled(run, SETTINGS), *how)
     except ValueError:
         return float("inf")
     return min(check["validation"] for check in tuned.history)
@@ -58,16 +52,16 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=course.cores(), help="runs at a time, one core each")
     chosen = parser.parse_args()
     rows = pd.read_csv(TABLE).to_dict("records") if TABLE.is_file() else []
-    done = {row["configuration"]: row for row in rows}
+    done = {(row["configuration"], row["pooling"]): row for row in rows}
     jobs = [(model, pool, rate) for model, rates in RATES.items() for rate, pool in itertools.product(rates, POOLINGS)]
-    named = {job: configuration(*job) for job in jobs}
+    named = {job: (configuration(*job), job[1]) for job in jobs}
     rows = [done[name] for name in named.values() if name in done]  # older ones go
     jobs = [job for job in jobs if named[job] not in done]
     with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as workers:
         found = workers.map(lowest_loss, *zip(*jobs, strict=True)) if jobs else []
         for job, loss in zip(jobs, tqdm(found, total=len(jobs)), strict=True):
             row = dict(zip(("model", "pooling", "rate"), job, strict=True))
-            rows.append(row | {"validation_loss": round(loss, 4), "configuration": named[job]})
+            rows.append(row | {"validation_loss": round(loss, 4), "configuration": named[job][0]})
             with atomic(TABLE) as temporary:
                 pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
     best = pd.DataFrame(rows).groupby(["model", "rate"]).validation_loss.mean().groupby("model").idxmin()

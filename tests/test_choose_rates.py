@@ -1,0 +1,59 @@
+"""Choosing the rates: every candidate is tried once, under its own name, and nothing stale is believed."""
+
+import pandas as pd
+import pytest
+
+from helpers import grid
+from tools import choose_rates
+
+
+class Inline:
+    """Does the work in this process."""
+
+    def __init__(self, *_):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    map = staticmethod(map)
+
+
+@pytest.fixture
+def tried(tmp_path, monkeypatch) -> list[tuple]:
+    """What is tried, with losses that have their lowest at 1e-4 for both poolings together."""
+    seen = []
+
+    def loss(model, pool, rate):
+        seen.append((model, pool, rate))
+        return {("mean", 1e-4): 0.50, ("mean", 3e-4): 0.49, ("max", 1e-4): 0.52, ("max", 3e-4): 0.60}[pool, rate]
+
+    monkeypatch.setattr(choose_rates, "TABLE", tmp_path / "rates.csv")
+    monkeypatch.setattr(choose_rates, "RATES", {"minilm": (1e-4, 3e-4)})
+    monkeypatch.setattr(choose_rates, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(choose_rates, "lowest_loss", loss)
+    monkeypatch.setattr("sys.argv", ["choose_rates"])
+    return seen
+
+
+def test_each_candidate_is_tried_once_and_the_lowest_mean_loss_wins(tried, capsys):
+    for _ in range(2):
+        choose_rates.main()
+    assert len(tried) == len(set(tried)) == 4
+    table = pd.read_csv(choose_rates.TABLE).set_index(["pooling", "rate"]).validation_loss
+    assert table.to_dict() == {("mean", 1e-4): 0.5, ("max", 1e-4): 0.52, ("mean", 3e-4): 0.49, ("max", 3e-4): 0.6}
+    assert capsys.readouterr().out.splitlines()[-1] == "minilm: 0.0001"
+
+
+def test_another_protocol_is_tried_again(tried, monkeypatch):
+    choose_rates.main()
+    monkeypatch.setattr(grid.finetuning, "CLIP", 2.0)
+    choose_rates.main()
+    assert len(tried) == 8 and len(pd.read_csv(choose_rates.TABLE)) == 4
+
+
+def test_the_draw_is_none_of_the_grids():
+    assert choose_rates.SEED not in range(choose_rates.SETTINGS.seeds)
