@@ -1,158 +1,181 @@
-"""Claims about poolings: the tests and the rules by which they are judged, decided before the grid was run.
+"""The claims ledger: what the source says of pooling, how each claim is tested, and what the results say of it.
 
-Everywhere ``labels`` is data set -> ``[n]``, and predictions are data set -> pooling -> probabilities ``[seeds, n]``.
+Test and rule of a claim were written before its experiment was run. Code fills the ledger; nobody types in it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
+from functools import partial
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from helpers import evaluation
-from helpers.evaluation import ALPHA, Interval
+from helpers import records, rules
+from helpers.records import NotRun, Table
+from helpers.rules import Results, Verdict
 
-PAPER = ("max", "mean", "weighted_sum")  # the poolings that the paper compares
-NO_DIFFERENCE = "no detectable difference"
-
-Labels = dict[str, np.ndarray]
-Predictions = dict[str, dict[str, np.ndarray]]
+NOT_RUN = "not run at this scale"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a test says of a claim.
+class Claim:
+    """One claim of the source.
 
     Attributes
     ----------
-    verdict : str
-        "supported", "refuted", "no detectable difference", or "depends: …".
-    evidence : DataFrame
-        One row a test.
+    id : str
+        The design's number; a letter where a claim of the source is two.
+    sentence : str
+        The claim in our words.
+    test : str
+        The experiment that could refute it.
+    rule : str
+        What supports it, what refutes it; what is neither is a draw.
+    chapters : str
+    source : str
+        Where its result comes from.
+    judge : callable or None
+        From the results of the grid to a verdict. None: its experiment is not built yet.
     """
 
-    claim: str
-    verdict: str
-    evidence: pd.DataFrame
-
-    def __str__(self) -> str:
-        return f"**{self.claim}**: {self.verdict}."
-
-
-def poolings_differ(labels: Labels, predictions: Predictions) -> Verdict:
-    """C1, first half: mean, max and weighted sum differ in accuracy.
-
-    Each pair on each data set, exact McNemar tests, corrected together (Holm). Supported if any corrected p is below
-    0.05.
-    """
-    pairs = [(data, a, b) for data in labels for a, b in combinations(PAPER, 2)]
-    evidence = _compared(labels, predictions, pairs)
-    shown = evidence[evidence.p_holm < ALPHA]
-    return Verdict("C1, first half: the poolings differ", "supported" if len(shown) else NO_DIFFERENCE, evidence)
+    id: str
+    sentence: str
+    test: str
+    rule: str
+    chapters: str
+    source: str
+    judge: Callable[[Results], Verdict] | None = None
 
 
-def max_is_best(labels: Labels, predictions: Predictions) -> Verdict:
-    """C2: max does best of the paper's poolings.
+_grid = partial(Claim, source="python -m helpers.experiments")
+_TURN = (
+    "Supported: a gap changes and turns round, shown at both ends. Depends: gaps change, but none turns round. "
+    "Refuted: all changes are within 2 points."
+)
 
-    Max against each other one on each data set, corrected together. Supported if max beats both on every data set;
-    refuted if it is beaten by one on some data set and beats both on none; depends if it is best on some.
-    """
-    others = [pool for pool in PAPER if pool != "max"]
-    evidence = _compared(labels, predictions, [(data, "max", other) for data in labels for other in others])
-    sure = evidence.p_holm < ALPHA
-    best = (sure & (evidence.difference > 0)).groupby(evidence.data, sort=False).all()
-    beaten = (sure & (evidence.difference < 0)).groupby(evidence.data, sort=False).any()
-    verdict = NO_DIFFERENCE
-    if best.all():
-        verdict = "supported"
-    elif best.any():
-        verdict = f"depends: max is best on {', '.join(best.index[best])} only"
-    elif beaten.any():
-        verdict = "refuted"
-    return Verdict("C2: max does best", verdict, evidence)
+CLAIMS = (
+    _grid(
+        "C1a", "Mean, max and weighted sum differ in sentiment accuracy.",
+        "The gap of each two of them, fine-tuned, on average over the BERT and the GPT-2, over reviews and sentences.",
+        "Supported: any gap is shown. Refuted: all gaps are within 2 points.", "3, 4, 5", judge=rules.poolings_differ,
+    ),
+    _grid(
+        "C1b", "Which pooling is best depends on the architecture.",
+        "How much each gap changes from the BERT to the GPT-2, fine-tuned, on average over reviews and sentences.",
+        _TURN, "4, 5", judge=rules.best_depends_on_model,
+    ),
+    _grid(
+        "C2a", "Max does best for sentiment on a fine-tuned BERT.",
+        "Max against mean and against weighted sum on the fine-tuned BERT, on average over reviews and sentences.",
+        "Supported: max beats both. Refuted: one beats max, or both gaps are within 2 points.", "3, 5",
+        judge=rules.max_is_best,
+    ),
+    _grid(
+        "C2b", "The weighted sum is less consistent: it varies more over the seeds.",
+        "Its spread over the seeds by that of the mean, in every cell of the grid (model, frozen or fine-tuned, data "
+        "set): sign flips of the ratio's logarithm over the cells.",
+        "Supported: the ratio is shown to be above 1. Refuted: below 1.", "3, 5", judge=rules.less_consistent,
+    ),
+    _grid(
+        "C3", "Which pooling is best depends on the task's character.",
+        "How much each gap changes from whole reviews to single sentences, fine-tuned, on average over BERT and GPT-2.",
+        _TURN, "5", judge=rules.best_depends_on_data,
+    ),
+    Claim(
+        "C4", "Mean is the easiest to explain, max the hardest; the weighted sum is as interpretable as its weights.",
+        "How much the logit falls without the tokens that a pooling is said to rest on, less a random order in "
+        "the same model; and on how many tokens it rests.",
+        "Supported: mean is above max on both models. Refuted: max is above mean on both.", "6", "helpers.explain",
+    ),
+    Claim(
+        "C5", "Max is drawn to emotionally strong words and amplifies bias, mean least; the weighted sum inherits the "
+        "bias of its data.",
+        "Score gaps between counterfactual sentences, and the effect of one inserted emotion word, by pooling.",
+        "Supported: max reacts more than mean in both. Refuted: less in both.", "6", "helpers.fairness",
+    ),
+    Claim(
+        "C6", "In question answering max catches the keyword, mean the whole intent, and the weighted sum does best.",
+        "Mean reciprocal rank of the right answer, by pooling, for keyword and for intent questions.",
+        "Supported: max leads on the one, mean on the other, a trained weighted sum on both. Refuted: the reverse.",
+        "7", "helpers.tasks",
+    ),
+    Claim(
+        "C7", "For summaries mean suits best; max finds the key point and loses context.",
+        "ROUGE of extracted sentences by pooling, paired by text.",
+        "Supported: mean beats max. Refuted: max beats mean.", "7", "helpers.tasks",
+    ),
+    Claim(
+        "C8", "As contexts grow, simple poolings lose more information than attention pooling.",
+        "Accuracy on evidence planted at a known place, by length of the text.",
+        "Supported: attention's slope over the length is flatter than the mean's and the max's. Refuted: steeper.",
+        "9", "helpers.experiments",
+    ),
+    Claim(
+        "C9", "A pooling made for its task beats a generic one.",
+        "The task-trained pooling against the generic one with the same budget, on answers and on summaries.",
+        "Supported: it wins on both. Depends: on one. Refuted: it loses.", "7, 9", "helpers.tasks",
+    ),
+    Claim(
+        "C10", "As models grow, the choice of pooling matters more.",
+        "The spread of the poolings' accuracies by model size.",
+        "Supported: its slope over the size is above zero. Refuted: below.", "9", "helpers.experiments",
+    ),
+)  # fmt: skip
 
 
-def less_consistent(accuracies: dict[str, tuple[np.ndarray, np.ndarray]]) -> Verdict:
-    """C2: the weighted sum varies more over the seeds than the mean.
+def claim(number: str) -> Claim:
+    """Return a claim by its id."""
+    found = {one.id: one for one in CLAIMS}
+    if number not in found:
+        raise ValueError(f"There is no claim {number!r}: take one of {', '.join(found)}.")
+    return found[number]
 
-    For each cell (a model on a data set) the logarithm of the ratio of the two standard deviations. Their mean is
-    tested by sign flips over the cells: with equal spreads each ratio could as well be its inverse. Supported if p is
-    below 0.05 and the ratio is above 1, refuted if it is below 1. One cell of five seeds could never decide.
 
-    Parameters
-    ----------
-    accuracies : dict
-        Cell -> accuracy of each seed of the weighted sum, and of the mean.
+def judge(number: str, scale: str, folder: Path = records.RESULTS) -> Verdict:
+    """Return what the results of a scale say of one claim.
 
     Raises
     ------
-    ValueError
-        All seeds of a cell have the same accuracy: such a spread has no ratio.
+    NotRun
+        Its experiment has not been run at this scale, or not to the end.
     """
-    spreads = {cell: [part.std(ddof=1) for part in parts] for cell, parts in accuracies.items()}
-    if still := [cell for cell, both in spreads.items() if min(both) == 0]:
-        raise ValueError(f"All seeds of {', '.join(still)} have the same accuracy: a spread of zero has no ratio.")
-    evidence = pd.DataFrame.from_dict(spreads, orient="index", columns=["weighted_sum", "mean"]).rename_axis("cell")
-    logs = np.log(evidence.weighted_sum / evidence["mean"])
-    evidence["ratio"] = np.exp(logs)
-    p = stats.permutation_test((logs.to_numpy(),), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
-    verdict = NO_DIFFERENCE if p >= ALPHA else "supported" if logs.mean() > 0 else "refuted"
-    reach = stats.t.ppf(1 - ALPHA / 2, len(logs) - 1) * logs.std(ddof=1) / len(logs) ** 0.5
-    ratio = Interval(*np.exp([logs.mean(), logs.mean() - reach, logs.mean() + reach]).tolist())
-    claim = f"C2: the weighted sum is less consistent (ratio of spreads {ratio}, p {p:.2g})"
-    return Verdict(claim, verdict, evidence)
+    return _judge(claim(number), rules.read(Table(scale, folder), scale))
 
 
-def best_depends_on_model(labels: Labels, here: Predictions, there: Predictions) -> Verdict:
-    """C1, second half: which pooling is best depends on the architecture.
-
-    For each pair and data set the difference of differences (`evaluation.interaction`), corrected together, beside the
-    gap on either model (exact McNemar, corrected together). Supported if a gap differs and *turns round*: it is shown
-    on both models, with opposite signs. If gaps differ but none turns round, the claim is too strong: depends.
-    """
-    pairs = [(data, a, b) for data in labels for a, b in combinations(PAPER, 2)]
-    evidence = gaps_on_two_models(labels, here, there, pairs)
-    differs = evidence.p_holm < ALPHA
-    verdict = NO_DIFFERENCE
-    if (differs & evidence.turns_round).any():
-        verdict = "supported"
-    elif differs.any():
-        verdict = "depends: gaps differ, but no order turns round"
-    return Verdict("C1: which pooling is best depends on the architecture", verdict, evidence)
+def _judge(one: Claim, results: Results) -> Verdict:
+    if one.judge is None:
+        raise NotRun(f"The experiment of {one.id} has not been run.")
+    return one.judge(results)
 
 
-def gaps_on_two_models(
-    labels: Labels, here: Predictions, there: Predictions, pairs: list[tuple[str, str, str]]
-) -> pd.DataFrame:
-    """Return, for each (data set, pooling a, pooling b), the gap a − b on both models and their difference.
+def ledger(scale: str, folder: Path = records.RESULTS) -> pd.DataFrame:
+    """Return what the results of a scale say of every claim.
 
     Returns
     -------
     DataFrame
-        Columns data, pair, here, there, interaction (each an `Interval`), p_holm (of the interaction), detectable,
-        turns_round.
+        Index claim; columns sentence, chapters, test, effect (`Interval`), unit, p (corrected), detectable, n, verdict,
+        scale, provenance. Test, effect, p and detectable are those of the claim's strongest test. They are missing
+        where the verdict is "not run at this scale".
     """
-    found = [
-        evaluation.interaction(labels[data], here[data][a], here[data][b], there[data][a], there[data][b])
-        for data, a, b in pairs
-    ]
-    own, other = (_compared(labels, part, pairs) for part in (here, there))
-    corrected = evaluation.holm(np.concatenate([own.p, other.p])).reshape(2, -1)  # [2 * pairs] -> [2, pairs]
-    return pd.DataFrame({
-        "data": own.data, "pair": own.pair, "here": own.effect, "there": other.effect,
-        "interaction": [one.effect for one in found], "p_holm": evaluation.holm(np.array([one.p for one in found])),
-        "detectable": [one.detectable for one in found],
-        "turns_round": (corrected < ALPHA).all(axis=0) & (own.difference * other.difference < 0),
-    })  # fmt: skip
+    table = Table(scale, folder)
+    results = rules.read(table, scale)
+    rows = []
+    for one in CLAIMS:
+        row = {"claim": one.id, "sentence": one.sentence, "chapters": one.chapters}
+        try:
+            found = _judge(one, results)
+        except NotRun:
+            rows.append(row | {"verdict": NOT_RUN, "scale": scale})
+            continue
+        shown = found.strongest[["test", "effect", "p", "detectable", "n"]].to_dict()
+        told = {"unit": found.unit, "verdict": found.verdict, "scale": scale, "provenance": _provenance(table)}
+        rows.append(row | shown | told)
+    shown = ["test", "effect", "unit", "p", "detectable", "n", "verdict", "scale", "provenance"]
+    return pd.DataFrame(rows, columns=["claim", "sentence", "chapters", *shown]).set_index("claim")
 
 
-def _compared(labels: Labels, predictions: Predictions, pairs: list[tuple[str, str, str]]) -> pd.DataFrame:
-    """One row a pair: data, pair, effect, difference, p, p_holm, detectable."""
-    found = [evaluation.compare(labels[data], predictions[data][a], predictions[data][b]) for data, a, b in pairs]
-    p = np.array([one.p for one in found])
-    return pd.DataFrame({
-        "data": [data for data, *_ in pairs], "pair": [f"{a} − {b}" for _, a, b in pairs],
-        "effect": [one.effect for one in found], "difference": [one.effect.value for one in found],
-        "p": p, "p_holm": evaluation.holm(p), "detectable": [one.detectable for one in found],
-    })  # fmt: skip
+def _provenance(table: Table) -> str:
+    """Commits, dates and machines of the rows."""
+    made = {column: sorted(table.rows[column].astype(str).unique()) for column in ("commit", "date", "hardware")}
+    return "; ".join(" and ".join(values) for values in made.values())

@@ -127,46 +127,6 @@ def compare(labels: np.ndarray, a: np.ndarray, b: np.ndarray, seed: int = 0) -> 
     )
 
 
-def interaction(
-    labels: np.ndarray, a_here: np.ndarray, b_here: np.ndarray, a_there: np.ndarray, b_there: np.ndarray
-) -> Comparison:
-    """Return how much more method a beats method b here than there: a difference of differences in accuracy.
-
-    Texts *and* seeds are taken as a sample (Clark 1973, "The language-as-fixed-effect fallacy": min F'): the variance
-    of the mean is the sum of what the texts and what the seeds say of it, and its degrees of freedom follow
-    Satterthwaite. With five seeds this is careful: a difference that one seed in five made is not called one.
-
-    Parameters
-    ----------
-    labels : ndarray of {0, 1}, shape [n]
-    a_here, b_here, a_there, b_there : ndarray, shape [s, n]
-        Probabilities of *positive* for the same texts: two methods (poolings) in two places (models). Row i of all
-        four comes from the same seed, of which there are two or more.
-
-    Returns
-    -------
-    Comparison
-        `disagree` is the share of texts that have a difference of differences other than zero; `detectable` is 2.80
-        standard errors, as in `smallest_detectable_difference`.
-    """
-    parts = [correctness(labels, part) for part in (a_here, b_here, a_there, b_there)]
-    if len({part.shape for part in parts}) > 1 or len(parts[0]) < 2:
-        given = ", ".join(str(len(part)) for part in parts)
-        raise ValueError(f"{given} seeds: give the same seeds, two or more, of all.")
-    values = parts[0] - parts[1] - parts[2] + parts[3]  # [s, n]: whole numbers from -2 to 2
-    by_text, by_seed = values.mean(axis=0), values.mean(axis=1)
-    variances = np.array([part.var(ddof=1) / part.size for part in (by_text, by_seed)])
-    mean, error = float(values.mean()), float(np.sqrt(variances.sum()))
-    other = float((values.sum(axis=0) != 0).mean())
-    if error == 0:
-        return Comparison(Interval(mean, mean, mean), 1.0, other, float("nan"))
-    freedom = variances.sum() ** 2 / (variances**2 / (np.array(values.T.shape) - 1)).sum()
-    reach = float(stats.t.ppf(1 - ALPHA / 2, freedom)) * error
-    power = float(stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, freedom))
-    return Comparison(Interval(mean, mean - reach, mean + reach), p, other, power)
-
-
 def compare_all(labels: np.ndarray, predictions: dict[str, np.ndarray], reference: str) -> pd.DataFrame:
     """Compare every method with one reference; the p values are corrected together (Holm 1979).
 

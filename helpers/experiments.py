@@ -79,12 +79,12 @@ def work_alone(runs: list[Run], settings: Settings, table: Table, many: PartialS
         if not first and run.mode != "fine-tuned":
             continue
         try:
-            row, found = grid.execute(run, settings)
+            result = grid.execute(run, settings)
         except ValueError as error:  # of the run itself, so that all processes meet it
             failed[run.name] = error
             continue
         if first:
-            table.add(row, found)
+            table.add(*result)
     _report(failed, len(runs))
 
 

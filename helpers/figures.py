@@ -13,7 +13,9 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from helpers.claims import Claim
 from helpers.evaluation import Interval
+from helpers.rules import Verdict
 
 INK = "#1b1b1b"
 PAPER = "#fdfdfb"  # opaque: the figure stays readable on a dark page
@@ -95,7 +97,7 @@ def comparisons(frame: pd.DataFrame, caption: str) -> None:
             "accuracy [95%]": [str(Interval(row.accuracy, row.low, row.high)) for row in frame.itertuples()],
             "seed SD": frame.seed_sd,
             "difference [95%]": [None if pd.isna(effect.value) else points(effect) for effect in effects],
-            "corrected p": ["<0.001" if p < 0.001 else p for p in frame.p_holm],
+            "corrected p": frame.p_holm.map(_p),
             "detectable": 100 * frame.detectable,
         },
         index=frame.index,
@@ -142,6 +144,30 @@ def learning_curve(history: list[dict[str, float]]) -> tuple[Figure, str]:
     return figure, f"Training and validation loss by step; guessing has {guessing:.2f}, and at the end it is {ends}."
 
 
+def claim(one: Claim) -> None:
+    """Display a claim with its test and its rule, as they were written before the run."""
+    say(f"**{one.id}. {one.sentence}**\n\n- *Test.* {one.test}\n- *Rule.* {one.rule}")
+
+
+def verdict(one: Claim, found: Verdict, scale: str) -> None:
+    """Display the evidence on a claim, and the verdict that its rule gives."""
+    shown = found.evidence.set_index("test")
+    for column in shown.columns.drop(["p", "n"]):
+        shown[column] = [_effect(value, found.unit) for value in shown[column]]
+    unit = {"share": "in points", "ratio": "as ratios"}[found.unit]
+    caption = f"Evidence on {one.id} ({scale}); effects {unit} with 95% intervals, p corrected"
+    table(shown.assign(p=shown.p.map(_p)), caption)
+    say(f"**{one.id}: {found.verdict}** ({scale}).")
+
+
+def ledger(frame: pd.DataFrame, caption: str) -> None:
+    """Display the claims ledger, as `claims.ledger` gives it."""
+    shown = frame.drop(columns=["unit", "scale", "provenance"]).astype(object)
+    for column in ("effect", "detectable"):
+        shown[column] = [_effect(*pair) for pair in zip(frame[column], frame.unit, strict=True)]
+    table(shown.assign(p=frame.p.map(_p)), caption)
+
+
 def points(effect: Interval) -> str:
     """Write a difference of accuracies in points (hundredths), with its interval."""
     return f"{100 * effect.value:+.1f} [{100 * effect.low:+.1f}, {100 * effect.high:+.1f}]"
@@ -161,3 +187,16 @@ def described(alt: str) -> str:
 
 def _escaped(name: object) -> str | None:
     return None if name is None else escape(str(name))
+
+
+def _effect(value: Interval | float, unit: str) -> str | None:
+    """An effect, or the size of one: a share of texts in points, a ratio as it is; nothing where there is none."""
+    if pd.isna(unit):
+        return None
+    if isinstance(value, Interval):
+        return points(value) if unit == "share" else f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
+    return f"{100 * value:.1f}" if unit == "share" else f"{value:.2f}"
+
+
+def _p(p: float) -> str | float:
+    return "<0.001" if p < 0.001 else p

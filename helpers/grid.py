@@ -47,8 +47,8 @@ class Settings:
     rates : dict
         The models, and the encoder's highest learning rate in fine-tuning. At ``laptop`` it was chosen on validation
         texts (`tools.choose_rates`); at ``full`` it is a customary one.
-    controls : tuple of str
-        The models that are run with random weights as well, as the library starts them.
+    pair : tuple of str
+        The BERT and the GPT-2 that are compared. They are run with random weights as well, as the library starts them.
     lengths : dict
         The data sets, and how many tokens of a text are read.
     labels : dict
@@ -57,7 +57,7 @@ class Settings:
 
     scale: str
     rates: dict[str, float]
-    controls: tuple[str, ...]
+    pair: tuple[str, ...]
     lengths: dict[str, int]
     labels: dict[str, tuple[int, ...]]
     validation: int
@@ -69,8 +69,9 @@ class Settings:
 
 SCALES = {
     "smoke": Settings(
-        "smoke", {"mini-bert": 3e-4, "mini-gpt2": 3e-4}, ("mini-bert",), {"imdb": 64, "rotten_tomatoes": 32},
-        labels={"imdb": (32,), "rotten_tomatoes": (32,)}, validation=32, test=32, seeds=3, poolings=("mean", "max"),
+        "smoke", {"mini-bert": 3e-4, "mini-gpt2": 3e-4}, ("mini-bert", "mini-gpt2"),
+        {"imdb": 64, "rotten_tomatoes": 32}, labels={"imdb": (32,), "rotten_tomatoes": (32,)}, validation=32, test=32,
+        seeds=3, poolings=("mean", "max", "weighted_sum"),
     ),
     "laptop": Settings(
         "laptop", {"mini-bert": 3e-4, "mini-gpt2": 3e-4, "minilm": 1e-4}, ("mini-bert", "mini-gpt2"),
@@ -86,7 +87,7 @@ SCALES = {
 
 def plan(settings: Settings) -> list[Run]:
     """Return every run of a scale, the cheap ones first."""
-    trained, random = [*settings.rates], [f"{model}-random" for model in settings.controls]
+    trained, random = [*settings.rates], [f"{model}-random" for model in settings.pair]
     cells = [("baseline", model, "none") for model in BASELINES]
     cells += [("frozen", model, pool) for model in trained + random for pool in settings.poolings]
     cells += [("fine-tuned", model, pool) for model in trained for pool in settings.poolings]
@@ -103,7 +104,7 @@ def plan(settings: Settings) -> list[Run]:
 # One run
 
 
-def execute(run: Run, settings: Settings) -> tuple[dict[str, object], np.ndarray]:
+def execute(run: Run, settings: Settings) -> tuple[dict[str, object], np.ndarray, np.ndarray]:
     """Do one run on one core (or one GPU). A process does one at a time.
 
     Returns
@@ -112,6 +113,8 @@ def execute(run: Run, settings: Settings) -> tuple[dict[str, object], np.ndarray
         Its row: the key, the measures, what it cost, and where it comes from.
     ndarray of float16, shape [n]
         Log-odds of *positive* for each test text.
+    ndarray, shape [n]
+        The labels of these texts.
     """
     with _ALONE:  # in one process runs would share their random numbers and the tokenizer's settings
         threads = torch.get_num_threads()
@@ -126,7 +129,7 @@ def execute(run: Run, settings: Settings) -> tuple[dict[str, object], np.ndarray
         finally:
             torch.set_num_threads(threads)
     cost = {"seconds": round(seconds, 2), "peak_memory_mb": round(peak.mb)}
-    return asdict(run) | records.measures(labels, found) | cost | come_from, found
+    return asdict(run) | records.measures(labels, found) | cost | come_from, found, labels
 
 
 _ALONE = threading.Lock()
@@ -152,11 +155,6 @@ def _ids(dataset: str, scale: str, validation: int, test: int) -> str:
     sizes = {"train": None, "validation": validation, "test": test}
     ids = [_part(dataset, split, scale, most)["id"][:] for split, most in sizes.items()]
     return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
-
-
-def answers(dataset: str, scale: str) -> np.ndarray:
-    """Return the labels of the test texts that the table of a scale holds predictions for, ``[n]``."""
-    return np.array(texts_of(dataset, "test", SCALES[scale])["label"][:])
 
 
 def draw(run: Run, texts: int) -> np.ndarray:

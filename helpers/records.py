@@ -92,6 +92,10 @@ def _commit() -> str:
     return (f"{commit}+changes" if changed else commit) if commit else "none"
 
 
+class NotRun(ValueError):
+    """Something was asked of runs that have not been made."""
+
+
 class Table:
     """The runs of one scale: ``grid_<scale>.csv`` and ``grid_<scale>.safetensors``.
 
@@ -99,7 +103,7 @@ class Table:
     ----------
     rows : DataFrame
         One row a run: its key (`KEY`); accuracy, f1, loss, calibration_error, seconds, peak_memory_mb; commit,
-        versions, hardware, configuration, date.
+        versions, hardware, configuration, date; and checksums of what the run predicted and of its texts' labels.
 
     Raises
     ------
@@ -109,7 +113,7 @@ class Table:
 
     def __init__(self, scale: str, folder: Path = RESULTS):
         self._csv, self._side = (folder / f"grid_{scale}.{kind}" for kind in ("csv", "safetensors"))
-        self.rows, self._kept = pd.DataFrame(columns=[*KEY, "configuration", "checksum"]), {}
+        self.rows, self._kept = pd.DataFrame(columns=[*KEY, "configuration", "checksum", "answers"]), {}
         if not self._csv.is_file():
             return
         self.rows = pd.read_csv(self._csv, dtype={"commit": str, "configuration": str})
@@ -119,9 +123,9 @@ class Table:
             raise ValueError(f"{self._side.name} is missing or damaged: fetch both files of {self._csv.stem} again, or "
                              "delete both to start again.") from error  # fmt: skip
         for row in self.rows.to_dict("records"):
-            kept = self._kept.get(_name(row))
-            if kept is None or zlib.crc32(kept.tobytes()) != row["checksum"]:
-                raise ValueError(f"{self._side.name} does not hold what {_name(row)} predicted: fetch both files of "
+            if any(_checksum(self._kept.get(_name(row, what))) != row[what] for what in ("checksum", "answers")):
+                run = "/".join(str(row[key]) for key in KEY)
+                raise ValueError(f"{self._side.name} does not hold what {run} predicted: fetch both files of "
                                  f"{self._csv.stem} again, from the same commit.")  # fmt: skip
 
     def configuration(self, *key: object) -> str | None:
@@ -129,30 +133,42 @@ class Table:
         found = self.rows[(self.rows[KEY] == list(key)).all(axis=1)]
         return found.configuration.item() if len(found) else None
 
-    def add(self, row: dict[str, object], found: np.ndarray) -> None:
-        """Add one run, in place of an older row with its key. A row is on disk only after its predictions."""
-        row = row | {"checksum": zlib.crc32(found.tobytes())}
+    def add(self, row: dict[str, object], found: np.ndarray, labels: np.ndarray) -> None:
+        """Add one run, in place of an older row with its key. A row is on disk only after its predictions.
+
+        Parameters
+        ----------
+        row : dict
+            Key, measures, cost and provenance.
+        found : ndarray of float16, shape [n]
+            Log-odds of *positive* for each test text.
+        labels : ndarray of {0, 1}, shape [n]
+            The texts' labels: they lie beside the predictions, so that a table can be read without its texts.
+        """
+        parts = {"checksum": found, "answers": labels.astype(np.uint8)}
+        row = row | {what: _checksum(part) for what, part in parts.items()}
         old = (self.rows[KEY] == [row[key] for key in KEY]).all(axis=1)
         rows = pd.DataFrame([*self.rows[~old].to_dict("records"), row]).sort_values(KEY, ignore_index=True)
-        kept = {_name(one): self._kept.get(_name(one), found) for one in rows.to_dict("records")}
+        new = {_name(row, what): part for what, part in parts.items()}
+        names = [_name(one, what) for one in rows.to_dict("records") for what in parts]
         # The old row's predictions, if there is one, stay until the new row is written; the next run drops them.
         with cache.atomic(self._side) as temporary:
-            save_file(self._kept | kept, temporary)
+            save_file(self._kept | new, temporary)
         with cache.atomic(self._csv) as temporary:
             rows.to_csv(temporary, index=False, lineterminator="\n")
-        self.rows, self._kept = rows, kept
+        self.rows, self._kept = rows, {name: (self._kept | new)[name] for name in names}
 
     def select(self, **cell: object) -> pd.DataFrame:
         """Return the rows of some cells: ``select(model="mini-bert", mode="frozen")``.
 
         Raises
         ------
-        ValueError
+        NotRun
             There is none: what has not been run is not shown.
         """
         found = self.rows[(self.rows[list(cell)] == list(cell.values())).all(axis=1)]
         if not len(found):
-            raise ValueError(f"{self._csv.name} has no row with {cell}: it was not run at this scale.")
+            raise NotRun(f"{self._csv.name} has no row with {cell}: it was not run at this scale.")
         return found
 
     def probabilities(self, **cell: object) -> np.ndarray:
@@ -161,13 +177,33 @@ class Table:
         if rows.seed.duplicated().any():
             missing = ", ".join(key for key in KEY[:-1] if key not in cell)
             raise ValueError(f"{cell} is more than one cell: say also {missing}.")
-        return expit(np.stack([self._kept[_name(row)] for row in rows.to_dict("records")]).astype(float))
+        return expit(np.stack([self._kept[_name(row, "checksum")] for row in rows.to_dict("records")]).astype(float))
+
+    def labels(self, dataset: str) -> np.ndarray:
+        """Return the labels of the test texts of a data set, ``[n]``.
+
+        Raises
+        ------
+        ValueError
+            Its rows predict different texts: some are older than the rest.
+        """
+        rows = self.select(dataset=dataset)
+        if rows.answers.nunique() > 1:
+            raise ValueError(
+                f"{self._csv.name} has rows about different test texts of {dataset}: run the grid to its end."
+            )
+        return self._kept[_name(rows.iloc[0], "answers")].astype(int)
 
     def predictions(self, poolings: list[str], **cell: object) -> dict[str, np.ndarray]:
         """Return what each pooling predicted in one cell: pooling -> ``[seeds, n]``."""
         return {pooling: self.probabilities(pooling=pooling, **cell) for pooling in poolings}
 
 
-def _name(row: dict[str, object]) -> str:
-    """The name of a row's predictions: with their checksum, so that a new run's never take an old one's place."""
-    return "/".join(str(row[key]) for key in [*KEY, "checksum"])
+def _name(row: dict[str, object] | pd.Series, what: str) -> str:
+    """The name of a row's predictions, or of its texts' labels: with their checksum, so that new never pass for old."""
+    key = KEY if what == "checksum" else ["dataset"]
+    return "/".join([*(str(row[part]) for part in key), what, str(row[what])])
+
+
+def _checksum(part: np.ndarray | None) -> int | None:
+    return None if part is None else zlib.crc32(part.tobytes())

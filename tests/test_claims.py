@@ -1,106 +1,84 @@
-"""Claims: made-up results of known truth get the right verdict, and noise gets none."""
+"""The ledger: every claim is there, what is not run says so, and one changed result changes its verdict."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from helpers import claims
-from helpers.claims import NO_DIFFERENCE, PAPER
+from helpers import claims, grid, records
+from helpers.claims import CLAIMS, NOT_RUN, claim, judge, ledger
+from helpers.records import NotRun, Table
 
-N, SEEDS = 1500, 5
-
-
-def made_up(rng, shares: dict[str, dict[str, float]], n: int = N, seed_sd: float = 0.005):
-    """Labels and predictions: data set -> pooling -> the share of texts on which it is right."""
-    labels = {data: rng.integers(0, 2, n) for data in shares}
-    return labels, {data: {pool: predict(rng, labels[data], share, seed_sd) for pool, share in pools.items()}
-                    for data, pools in shares.items()}  # fmt: skip
+GRID = ["C1a", "C1b", "C2a", "C2b", "C3"]
+SETTINGS = grid.SCALES["smoke"]
 
 
-def predict(rng, labels: np.ndarray, share: float, seed_sd: float) -> np.ndarray:
-    right = rng.random((SEEDS, len(labels))) < share + rng.normal(0, seed_sd, (SEEDS, 1))
-    return np.where(right == (labels == 1), 0.9, 0.1)
+@pytest.fixture(scope="module")
+def answers() -> dict[str, np.ndarray]:
+    """The answers of each data set."""
+    rng = np.random.default_rng(1)
+    return {dataset: rng.integers(0, 2, 32) for dataset in SETTINGS.labels}
 
 
-def alike(mean: float = 0.75) -> dict[str, float]:
-    return dict.fromkeys(PAPER, mean)
+def fill(folder, answers, planted: float = 0.0, runs=lambda run: True):
+    """Rows and predictions as the grid would leave them; max is answers on so many more of the texts."""
+    table, rng = Table("smoke", folder), np.random.default_rng(0)
+    for run in grid.plan(SETTINGS):
+        if run.mode == "baseline" or run.model.endswith("-random") or not runs(run):
+            continue
+        labels = answers[run.dataset]
+        share = 0.6 + planted * (run.pooling == "max" and run.mode == "fine-tuned")
+        found = np.where((rng.random(len(labels)) < share) == (labels == 1), 2, -2).astype(np.float16)
+        key = {name: getattr(run, name) for name in records.KEY}
+        table.add(key | records.measures(labels, found) | records.provenance("made up"), found, labels)
+    return folder
 
 
-def test_a_planted_difference_is_found_and_noise_is_none():
-    rng = np.random.default_rng(0)
-    found = claims.poolings_differ(*made_up(rng, {"imdb": alike() | {"max": 0.65}, "rt": alike()}))
-    assert found.verdict == "supported" and len(found.evidence) == 6
-    assert set(found.evidence[found.evidence.p_holm < 0.05].pair) == {"max − mean", "max − weighted_sum"}
-    assert claims.poolings_differ(*made_up(rng, {"imdb": alike(), "rt": alike()})).verdict == NO_DIFFERENCE
+def test_all_ten_claims_of_the_design_are_there_each_with_test_rule_and_source():
+    assert {one.id.rstrip("ab") for one in CLAIMS} == {f"C{number}" for number in range(1, 11)}
+    assert [one.id for one in CLAIMS if one.judge] == GRID and len(GRID) == claims.rules.RULES
+    for one in CLAIMS:
+        assert all(len(part) > 10 for part in (one.sentence, one.test, one.rule, one.source)) and one.chapters
+        assert one.rule.startswith("Supported:") and "Refuted:" in one.rule
 
 
-@pytest.mark.parametrize("imdb, rt, verdict", [
-    (alike() | {"max": 0.85}, alike() | {"max": 0.85}, "supported"),
-    (alike() | {"max": 0.85}, alike(), "depends: max is best on imdb only"),
-    (alike() | {"max": 0.85}, alike() | {"max": 0.6}, "depends: max is best on imdb only"),
-    (alike() | {"max": 0.65}, alike(), "refuted"),
-    ({"max": 0.75, "mean": 0.85, "weighted_sum": 0.65}, alike(), "refuted"),
-    (alike(), alike(), NO_DIFFERENCE),
-    ({"max": 0.85, "mean": 0.85, "weighted_sum": 0.65}, alike(), NO_DIFFERENCE),
-])  # fmt: skip
-def test_max_is_best_only_where_it_beats_both(imdb, rt, verdict):
-    assert claims.max_is_best(*made_up(np.random.default_rng(1), {"imdb": imdb, "rt": rt})).verdict == verdict
+def test_before_any_run_every_claim_says_that_it_has_not_been_run(tmp_path):
+    found = ledger("smoke", tmp_path)
+    assert list(found.index) == [one.id for one in CLAIMS] and set(found.verdict) == {NOT_RUN}
+    assert found[["test", "effect", "p", "detectable", "n", "provenance"]].isna().all(axis=None)
 
 
-@pytest.mark.parametrize("sd, verdict", [((0.04, 0.008), "supported"), ((0.008, 0.04), "refuted"),
-                                         ((0.01, 0.01), NO_DIFFERENCE)])  # fmt: skip
-def test_a_larger_spread_is_found_in_eight_cells(sd, verdict):
-    rng = np.random.default_rng(2)
-    cells = {f"cell {i}": tuple(0.75 + rng.normal(0, one, SEEDS) for one in sd) for i in range(8)}
-    found = claims.less_consistent(cells)
-    assert found.verdict == verdict and len(found.evidence) == 8
-    ours, means = cells["cell 0"]
-    assert found.evidence.ratio.iloc[0] == pytest.approx(ours.std(ddof=1) / means.std(ddof=1))
+def test_a_grid_fills_its_claims_and_no_others(tmp_path, answers):
+    found = ledger("smoke", fill(tmp_path, answers))
+    assert set(found.verdict[GRID]) == {"no detectable difference"} and set(found.verdict.drop(GRID)) == {NOT_RUN}
+    row = found.loc["C1a"]
+    assert row.n == sum(map(len, answers.values())) and row.scale == "smoke" and 0 < row.p <= 1
+    assert row.effect.low < row.effect.value < row.effect.high and row.detectable > 0.1
+    assert records.provenance("")["date"] in row.provenance
 
 
-def test_one_or_two_cells_can_never_decide():
-    rng = np.random.default_rng(3)
-    cells = {f"cell {i}": (0.75 + rng.normal(0, 0.2, SEEDS), 0.75 + rng.normal(0, 0.001, SEEDS)) for i in range(2)}
-    assert claims.less_consistent(cells).verdict == NO_DIFFERENCE
+def test_results_that_change_change_the_verdict(tmp_path, answers):
+    fill(tmp_path, answers, planted=0.4)
+    verdicts = ledger("smoke", tmp_path).verdict
+    assert verdicts.C1a == verdicts.C2a == "supported" and verdicts.C1b == "no detectable difference"
+    assert judge("C2a", "smoke", tmp_path).verdict == "supported"
+    fill(tmp_path, answers, planted=-0.4)
+    assert judge("C2a", "smoke", tmp_path).verdict == "refuted: max is beaten"
 
 
-def test_a_spread_of_zero_is_no_verdict():
-    cells = {"moves": (np.array([0.7, 0.8, 0.75]), np.array([0.7, 0.71, 0.72])), "rests": (np.full(3, 0.75),) * 2}
-    with pytest.raises(ValueError, match="All seeds of rests have the same accuracy"):
-        claims.less_consistent(cells)
+@pytest.mark.parametrize("missing", [{"seed": 2}, {"dataset": "imdb"}, {"pooling": "weighted_sum"}])
+def test_a_grid_that_is_not_complete_decides_nothing_that_needs_the_rest(tmp_path, answers, missing):
+    """No row is missing but the fine-tuned BERT's: what is said of it says so."""
+    (name, value), = missing.items()
+    gone = {"model": "mini-bert", "mode": "fine-tuned", name: value}
+    fill(tmp_path, answers, runs=lambda run: any(getattr(run, key) != part for key, part in gone.items()))
+    assert set(ledger("smoke", tmp_path).verdict) == {NOT_RUN}
+    with pytest.raises(NotRun, match="mini-bert"):
+        judge("C1b", "smoke", tmp_path)
 
 
-@pytest.mark.parametrize("here, there, verdict", [
-    (alike() | {"max": 0.85}, alike() | {"max": 0.65}, "supported"),
-    (alike() | {"max": 0.9}, alike() | {"max": 0.8}, "depends: gaps differ, but no order turns round"),
-    (alike(0.85) | {"max": 0.75}, alike(0.7) | {"max": 0.6}, NO_DIFFERENCE),  # two main effects
-    (alike(), alike(), NO_DIFFERENCE),
-])  # fmt: skip
-def test_the_best_pooling_depends_on_the_model_only_where_the_order_turns_round(here, there, verdict):
-    rng = np.random.default_rng(4)
-    labels, first = made_up(rng, {"imdb": here})
-    second = {"imdb": {pool: predict(rng, labels["imdb"], share, 0.005) for pool, share in there.items()}}
-    assert claims.best_depends_on_model(labels, first, second).verdict == verdict
-
-
-def test_null_grids_are_called_something_in_at_most_one_of_twenty(monkeypatch):
-    """All poolings alike, some texts harder than others, runs that differ by luck."""
-    from helpers import evaluation
-
-    monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels calls it for each family, 0.1 s a time
-    monkeypatch.setattr(evaluation, "_bca_mean", lambda values, seed: evaluation.Interval(float(values.mean()), 0, 0))
-    rng, runs = np.random.default_rng(5), 200
-    called = dict.fromkeys(("best", "depends", "spread"), 0)
-    for _ in range(runs):
-        labels, here = made_up(rng, {"imdb": alike(), "rt": alike()}, n=200, seed_sd=0.01)
-        there = {data: {pool: predict(rng, labels[data], 0.7, 0.01) for pool in PAPER} for data in labels}
-        called["best"] += claims.max_is_best(labels, here).verdict != NO_DIFFERENCE
-        called["depends"] += claims.best_depends_on_model(labels, here, there).verdict != NO_DIFFERENCE
-        cells = {i: tuple(rng.normal(0.75, 0.01, (2, SEEDS))) for i in range(8)}
-        called["spread"] += claims.less_consistent(cells).verdict != NO_DIFFERENCE
-    # Three standard errors of a share of 5%.
-    assert max(called.values()) / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5, called
-
-
-def test_a_verdict_reads_as_a_sentence():
-    labels, predictions = made_up(np.random.default_rng(6), {"imdb": alike()})
-    assert str(claims.max_is_best(labels, predictions)) == f"**C2: max does best**: {NO_DIFFERENCE}."
+def test_names_that_are_wrong_or_not_built_yet():
+    with pytest.raises(ValueError, match="There is no claim 'C2': take one of C1a, C1b, C2a"):
+        claim("C2")
+    with pytest.raises(NotRun, match="experiment of C10 has not been run"):
+        judge("C10", "smoke")
+    assert pd.isna(ledger("full").loc["C10"].effect)

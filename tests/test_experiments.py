@@ -43,7 +43,7 @@ def tiny(tiny_bert, monkeypatch) -> grid.Settings:
     return settings
 
 
-def dying(run: grid.Run, settings: grid.Settings) -> tuple[dict, np.ndarray]:
+def dying(run: grid.Run, settings: grid.Settings) -> tuple[dict, np.ndarray, np.ndarray]:
     """Do a run; but the first time that this one is done, the process is killed before it can answer."""
     found = really_execute(run, settings)
     if run.mode == "fine-tuned" and run.seed == 0 and run.pooling == "mean":

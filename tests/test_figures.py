@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import ipywidgets
 import matplotlib.image
@@ -11,8 +12,9 @@ import pytest
 import seaborn as sns
 from matplotlib.colors import to_rgb
 
-from helpers import figures, widgets
+from helpers import claims, figures, widgets
 from helpers.evaluation import Interval
+from helpers.rules import Verdict
 
 ALT = "A line that rises from nought to one."
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -157,3 +159,38 @@ def test_a_learning_curve_shows_both_losses_beside_guessing(shown):
     assert list(axes.lines[0].get_xdata()) == [4, 8]
     assert axes.lines[2].get_ydata()[0] == pytest.approx(0.6931, abs=1e-4)
     assert alt.endswith("guessing has 0.69, and at the end it is training 0.50, validation 0.61.")
+
+
+EVIDENCE = pd.DataFrame({
+    "test": ["max − mean"], "effect": [Interval(0.012, -0.004, 0.028)], "p": [0.00004], "detectable": [0.031],
+    "n": [4000], "bert": [Interval(0.02, 0.01, 0.03)],
+})  # fmt: skip
+
+
+def test_a_claim_is_shown_with_its_rule_and_later_with_its_evidence(shown):
+    one = claims.claim("C1b")
+    figures.claim(one)
+    assert all(part in shown[0][0].data for part in (one.id, one.sentence, one.test, one.rule))
+    figures.verdict(one, Verdict("supported", EVIDENCE), "laptop")
+    told = ["Evidence on C1b (laptop); effects in points", "+1.2 [-0.4, +2.8]", "&lt;0.001", "3.1", "4000",
+            "+2.0 [+1.0, +3.0]"]  # fmt: skip
+    assert [part for part in told if part not in shown[1][0]["text/html"]] == []
+    assert shown[2][0].data == "**C1b: supported** (laptop)."
+
+
+def test_ratios_are_not_shown_as_points(shown):
+    figures.verdict(claims.claim("C2b"), Verdict("supported", EVIDENCE.drop(columns="bert"), "ratio"), "laptop")
+    assert "0.01 [-0.00, 0.03]" in shown[0][0]["text/html"] and "as ratios" in shown[0][0]["text/html"]
+
+
+def test_the_ledger_shows_what_was_run_and_what_was_not(shown, tmp_path):
+    frame = claims.ledger("laptop", tmp_path)
+    row = {"test": "max − mean", "effect": EVIDENCE.effect[0], "unit": "share", "p": 0.02, "detectable": 0.031,
+           "n": 4000, "verdict": "supported"}  # fmt: skip
+    for name, value in row.items():
+        frame[name] = frame[name].astype(object)
+        frame.at["C1a", name] = value
+    figures.ledger(frame, "The ledger at laptop")
+    first, second = re.findall("<tr>.*?</tr>", shown[0][0]["text/html"], re.S)[2:4]
+    assert all(part in first for part in ("max − mean", "+1.2 [-0.4, +2.8]", "0.020", "3.1", "supported"))
+    assert "not run at this scale" in second and "nan" not in second.lower() and "–" in second

@@ -62,11 +62,6 @@ def test_no_test_review_that_had_a_part_in_the_pairs_recipe_is_in_the_grid():
     assert len(grid.texts_of("rotten_tomatoes", "test", grid.SCALES["laptop"])) > 1600
 
 
-def test_answers_are_the_labels_of_the_texts_that_the_table_predicts():
-    settings = grid.SCALES["smoke"]
-    assert grid.answers("imdb", "smoke").tolist() == grid.texts_of("imdb", "test", settings)["label"][:]
-
-
 def test_a_seed_draws_its_own_texts_and_fewer_labels_are_part_of_more():
     runs = [Run("m", "mean", "frozen", "imdb", labels, seed) for seed in (0, 1) for labels in (10, 30)]
     few, many, other_few, other_many = (set(grid.draw(run, 100).tolist()) for run in runs)
@@ -93,10 +88,11 @@ def tiny(tiny_bert, own_cache, in_float32) -> grid.Settings:
 def test_a_run_gives_its_row_and_its_predictions(tiny, mode, pool):
     (model,) = tiny.rates
     run = Run(model, pool, mode, "imdb", 32, 1)
-    row, found = grid.execute(run, tiny)
+    row, found, answers = grid.execute(run, tiny)
     assert list(row) == COLUMNS and [row[key] for key in KEY] == [model, pool, mode, "imdb", 32, 1]
     assert found.shape == (24,) and found.dtype == np.float16 and np.ptp(found) > 0
     labels = np.array(data.load("imdb", "test", "smoke")["label"][-24:])
+    assert np.array_equal(answers, labels)
     # The oracle is scikit-learn, on what is kept.
     kept = expit(found.astype(float))
     assert row["accuracy"] == pytest.approx(((kept > 0.5) == labels).mean(), abs=1e-6)
@@ -229,9 +225,12 @@ def test_log_odds_keep_a_probability_to_a_thousandth_and_never_give_infinity():
 # The table
 
 
-def made_up(seed: int, configuration: str = "abc", accuracy: float = 0.5) -> tuple[dict, np.ndarray]:
+LABELS = np.array([0, 1, 1, 0])
+
+
+def made_up(seed: int, configuration: str = "abc", accuracy: float = 0.5) -> tuple[dict, np.ndarray, np.ndarray]:
     row = dict(zip(KEY, ["mini-bert", "mean", "frozen", "imdb", 100, seed], strict=True))
-    return row | {"accuracy": accuracy, "configuration": configuration}, np.full(4, seed, np.float16)
+    return row | {"accuracy": accuracy, "configuration": configuration}, np.full(4, seed, np.float16), LABELS
 
 
 @pytest.fixture
@@ -253,36 +252,51 @@ def test_rows_are_kept_in_one_order_whatever_came_first(folder):
 
 def test_a_new_run_takes_the_place_of_the_old_one(folder):
     table = Table("laptop", folder)
-    row, _ = made_up(1, "new", 0.75)
-    table.add(row, np.full(4, 9, np.float16))
+    row, _, labels = made_up(1, "new", 0.75)
+    table.add(row, np.full(4, 9, np.float16), labels)
     again = Table("laptop", folder)
     assert len(again.rows) == 3 and again.select(seed=1).accuracy.item() == 0.75
     assert again.probabilities(seed=1)[0, 0] == pytest.approx(expit(9), abs=1e-3)
     table.add(*made_up(2))
-    assert len(records.load_file(folder / "grid_laptop.safetensors")) == 3, "the old predictions are gone"
+    kept = records.load_file(folder / "grid_laptop.safetensors")
+    assert len(kept) == 3 + 1, "the old predictions are gone, and labels are kept once"
 
 
 def test_a_kill_between_the_two_files_leaves_the_old_table(folder, monkeypatch):
     table = Table("laptop", folder)
     with monkeypatch.context() as patch:
         patch.setattr(pd.DataFrame, "to_csv", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        for row, found in (made_up(1, "new", 0.75), made_up(3)):
+        for result in (made_up(1, "new", 0.75), made_up(3)):
             with pytest.raises(KeyboardInterrupt):
-                table.add(row, found)
+                table.add(*result)
     again = Table("laptop", folder)
     assert again.rows.seed.tolist() == [0, 1, 2] and again.select(seed=1).accuracy.item() == 0.5
     assert sorted(path.name for path in folder.iterdir()) == ["grid_laptop.csv", "grid_laptop.safetensors"]
-    again.add(made_up(3)[0], np.full(4, 7, np.float16))  # the same run gives other digits on another machine
+    again.add(made_up(3)[0], np.full(4, 7, np.float16), LABELS)  # the same run gives other digits on another machine
     assert Table("laptop", folder).probabilities(seed=3) == pytest.approx(expit(7), abs=1e-3)
 
 
 def test_files_that_do_not_belong_together_are_refused(folder):
     side = folder / "grid_laptop.safetensors"
     whole = side.read_bytes()
-    for damaged in (whole[:-3], whole[:-2] + b"\x01\x02", None):
+    # Cut off; other predictions, or other labels, at the end or in the middle; not there.
+    swapped = whole.replace(LABELS.astype(np.uint8).tobytes(), b"\x01\x01\x01\x00")
+    assert swapped != whole
+    for damaged in (whole[:-3], whole[:-2] + b"\x01\x02", swapped, None):
         side.write_bytes(damaged) if damaged else side.unlink()
         with pytest.raises(ValueError, match="fetch both files of grid_laptop again"):
             Table("laptop", folder)
+
+
+def test_the_labels_lie_beside_the_predictions(folder):
+    table = Table("laptop", folder)
+    assert table.labels("imdb").tolist() == LABELS.tolist()
+    table.add(made_up(1)[0] | {"dataset": "rotten_tomatoes"}, np.ones(2, np.float16), np.array([1, 0]))
+    again = Table("laptop", folder)
+    assert again.labels("rotten_tomatoes").tolist() == [1, 0] and again.labels("imdb").tolist() == LABELS.tolist()
+    again.add(*made_up(2)[:2], 1 - LABELS)
+    with pytest.raises(ValueError, match="rows about different test texts of imdb: run the grid to its end"):
+        again.labels("imdb")
 
 
 def test_what_was_not_run_is_not_shown(folder):
@@ -290,7 +304,7 @@ def test_what_was_not_run_is_not_shown(folder):
     with pytest.raises(ValueError, match="it was not run at this scale"):
         table.select(pooling="max")
     other = made_up(0)[0] | {"pooling": "max"}
-    table.add(other, np.zeros(4, np.float16))
+    table.add(other, np.zeros(4, np.float16), LABELS)
     with pytest.raises(ValueError, match="more than one cell: say also model, pooling, mode, labels"):
         table.probabilities(dataset="imdb")
     found = table.predictions(["mean", "max"], model="mini-bert", mode="frozen", dataset="imdb", labels=100)

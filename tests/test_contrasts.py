@@ -1,0 +1,106 @@
+"""Contrasts: by hand, on planted effects, and on noise of texts and of runs."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from helpers.contrasts import Contrast, combined, contrast
+from helpers.evaluation import Interval, compare
+from tests.made_up import predictions
+
+GAP, INTERACTION = (1, -1), (1, -1, -1, 1)
+
+
+def slack(share: float, runs: int) -> float:
+    """Three standard errors of a simulated share."""
+    return 3 * math.sqrt(share * (1 - share) / runs)
+
+
+def made(rng, n: int, *shares: float, seeds: int = 5, seed_sd: float = 0.0):
+    """Labels, and predictions of methods that are right on these shares of the texts, give or take a run's luck."""
+    labels = rng.integers(0, 2, n)
+    luck = rng.normal(0, seed_sd, (len(shares), seeds, 1))
+    return labels, [predictions(labels, rng.random((seeds, n)) < share + luck[i]) for i, share in enumerate(shares)]
+
+
+def test_an_interaction_by_hand():
+    labels = np.array([1, 1, 0, 0])
+    right = [[[1, 1, 1, 0], [1, 1, 0, 0]], [[1, 0, 0, 0]] * 2, [[0, 1, 0, 0]] * 2, [[0, 0, 1, 0], [0, 0, 0, 0]]]
+    found = contrast(labels, [predictions(labels, np.array(rows, bool)) for rows in right], INTERACTION)
+    # Seed 0: 0, 0, 2, 0; seed 1: 0, 0, 0, 0. By text 0, 0, 1, 0; by seed 0.5, 0.
+    of_texts, of_seeds = np.var([0, 0, 1, 0], ddof=1) / 4, np.var([0.5, 0], ddof=1) / 2
+    error = math.sqrt(of_texts + of_seeds)
+    freedom = (of_texts + of_seeds) ** 2 / (of_texts**2 / 3 + of_seeds**2 / 1)
+    assert found.effect.value == pytest.approx(0.25)
+    assert (found.error, found.freedom) == pytest.approx((error, freedom))
+    assert found.p == pytest.approx(2 * stats.t.sf(0.25 / error, freedom))
+    assert found.effect.high == pytest.approx(0.25 + stats.t.ppf(0.975, freedom) * error)
+    assert found.effect.low == pytest.approx(0.5 - found.effect.high)
+
+
+def test_contrasts_of_other_data_sets_combine_as_independent_ones():
+    first, second = (Contrast(Interval(value, 0, 0), 1, error, freedom)
+                     for value, error, freedom in ((0.05, 0.03, 4.0), (0.01, 0.04, 10.0)))  # fmt: skip
+    found = combined([first, second], [1, -1])
+    assert found.effect.value == pytest.approx(0.04) and found.error == pytest.approx(0.05)
+    assert found.freedom == pytest.approx(0.05**4 / (0.03**4 / 4 + 0.04**4 / 10))
+    assert found.p == pytest.approx(2 * stats.t.sf(0.8, found.freedom))
+    half = combined([first, second], [0.5, 0.5])
+    assert half.effect.value == pytest.approx(0.03) and half.error == pytest.approx(0.025)
+    alone = combined([first, second], [1, 0])
+    assert (alone.error, alone.freedom) == pytest.approx((0.03, 4.0)), "a data set without weight brings no freedom"
+
+
+def test_what_could_be_seen_and_what_is_as_good_as_nothing():
+    found = Contrast(Interval(0.004, 0, 0), 1, 0.005, 20.0)
+    t = stats.t(20)
+    assert found.detectable() == pytest.approx((t.ppf(0.975) + t.ppf(0.8)) * 0.005)
+    assert found.detectable(0.01) == pytest.approx((t.ppf(0.995) + t.ppf(0.8)) * 0.005)
+    assert found.p_within(0.02) == pytest.approx(t.sf(3.2))  # the nearer end is 0.016 away
+    assert Contrast(Interval(-0.004, 0, 0), 1, 0.005, 20.0).p_within(0.02) == found.p_within(0.02)
+    assert Contrast(Interval(0.03, 0, 0), 1, 0.005, 20.0).p_within(0.02) > 0.9
+
+
+def test_a_planted_interaction_is_found_and_main_effects_are_none():
+    rng = np.random.default_rng(5)
+    labels, parts = made(rng, 1500, 0.8, 0.7, 0.7, 0.7, seed_sd=0.01)
+    found = contrast(labels, parts, INTERACTION)
+    assert found.p < 0.01 and 0.03 < found.effect.low < 0.1 < found.effect.high
+    turned = contrast(labels, [*parts[2:], *parts[:2]], INTERACTION)
+    assert turned.effect.value == pytest.approx(-found.effect.value)
+    labels, parts = made(rng, 1500, 0.9, 0.8, 0.7, 0.6)  # both better here, and a better than b in both places
+    assert contrast(labels, parts, INTERACTION).p > 0.05
+    same = contrast(labels, [parts[0], parts[1], parts[0], parts[1]], INTERACTION)
+    assert same.effect == Interval(0, 0, 0) and same.p == same.p_within(0.1) == 1 and math.isnan(same.detectable())
+
+
+@pytest.mark.parametrize("seed_sd", [0.0, 0.02])
+@pytest.mark.parametrize("weights, shares", [(GAP, (0.75, 0.75)), (INTERACTION, (0.85, 0.75, 0.7, 0.6))])
+def test_no_effect_is_called_one_in_at_most_one_test_in_twenty(weights, shares, seed_sd):
+    rng, runs = np.random.default_rng(6), 600
+    false = covered = 0
+    for _ in range(runs):
+        labels, parts = made(rng, 500, *shares, seed_sd=seed_sd)
+        found = contrast(labels, parts, weights)
+        false += found.p < 0.05
+        covered += found.effect.low < 0 < found.effect.high
+    assert false / runs <= 0.05 + slack(0.05, runs) and covered == runs - false
+
+
+def test_why_a_claim_is_not_judged_by_mcnemar(monkeypatch):
+    """A test over the texts alone takes the luck of five runs for a difference between methods."""
+    monkeypatch.setattr("helpers.evaluation._bca_mean", lambda values, seed: Interval(float(values.mean()), 0, 0))
+    rng, runs = np.random.default_rng(8), 300
+    made_here = (made(rng, 2000, 0.8, 0.8, seed_sd=0.02) for _ in range(runs))
+    false = [[compare(labels, *parts).p < 0.05, contrast(labels, parts, GAP).p < 0.05] for labels, parts in made_here]
+    mcnemar, careful = np.mean(false, axis=0)
+    assert mcnemar > 0.15 and careful <= 0.05 + slack(0.05, runs)
+
+
+def test_a_contrast_needs_seeds_and_the_same_of_all():
+    labels, parts = made(np.random.default_rng(7), 20, 0.8, 0.7, 0.7, 0.6)
+    for shapes in ([part[:1] for part in parts], [parts[0][:3], *parts[1:]]):
+        with pytest.raises(ValueError, match="give the same seeds, two or more"):
+            contrast(labels, shapes, INTERACTION)

@@ -1,0 +1,152 @@
+"""Rules: made-up results of known truth get the right verdict, and noise gets none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from helpers import rules
+from helpers.records import NotRun
+from helpers.rules import NO_DIFFERENCE, PAPER, Results
+from tests.made_up import DATA, PAIR, SEEDS, predictions, results
+from tests.test_contrasts import slack
+
+RULES = (rules.poolings_differ, rules.best_depends_on_model, rules.best_depends_on_data, rules.max_is_best,
+         rules.less_consistent)  # fmt: skip
+MUCH = 1.0  # of log-odds: some 13 points
+
+
+def plant(pool: str = "max", **signs: float) -> dict:
+    """An effect of one pooling on each model and each data set, with the signs given."""
+    return {(model, data, pool): MUCH * signs.get(model, 1) * signs.get(data, 1) for model in PAIR for data in DATA}
+
+
+@pytest.fixture(autouse=True)
+def fast_statsmodels(monkeypatch):
+    monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels calls it for each family, 0.1 s a time
+
+
+def verdict(rule, planted: dict, **how) -> str:
+    return rule(results(np.random.default_rng(1), planted, **how)).verdict
+
+
+def test_there_are_as_many_rules_as_their_p_values_are_corrected_for():
+    assert len(RULES) == rules.RULES
+    assert rules.corrected([0.001, 0.002, 0.5]) == pytest.approx([0.015, 0.02, 1.0])  # Holm, times five
+
+
+@pytest.mark.parametrize("planted, expected", [
+    ({}, NO_DIFFERENCE),
+    (plant(), "supported"),
+    (plant("mean"), "supported"),
+    (plant(gpt2=-1), NO_DIFFERENCE),  # an interaction only: on average there is nothing
+])  # fmt: skip
+def test_poolings_differ_where_a_difference_was_planted(planted, expected):
+    assert verdict(rules.poolings_differ, planted) == expected
+
+
+TURNS, GROWS = "supported", "depends: gaps change, but no order turns round"
+
+
+@pytest.mark.parametrize("planted, of_model, of_data", [
+    ({}, NO_DIFFERENCE, NO_DIFFERENCE),
+    (plant(), NO_DIFFERENCE, NO_DIFFERENCE),  # a main effect only
+    (plant(gpt2=-1), TURNS, NO_DIFFERENCE),
+    (plant(rt=-1), NO_DIFFERENCE, TURNS),
+    (plant(gpt2=0), GROWS, NO_DIFFERENCE),
+    (plant(rt=0), NO_DIFFERENCE, GROWS),
+])  # fmt: skip
+def test_the_best_depends_on_something_only_where_the_order_turns_round(planted, of_model, of_data):
+    assert verdict(rules.best_depends_on_model, planted) == of_model
+    assert verdict(rules.best_depends_on_data, planted) == of_data
+
+
+@pytest.mark.parametrize("planted, expected", [
+    ({}, NO_DIFFERENCE),
+    (plant(), "supported"),
+    (plant(bert=-1), "refuted: max is beaten"),
+    (plant() | plant("mean"), NO_DIFFERENCE),  # both are better than the weighted sum: max is not *best*
+    (plant("mean"), "refuted: max is beaten"),
+    (plant(bert=0), NO_DIFFERENCE),  # on the GPT-2 only
+])  # fmt: skip
+def test_max_is_best_only_where_it_beats_both(planted, expected):
+    assert verdict(rules.max_is_best, planted) == expected
+
+
+@pytest.mark.parametrize("wild, expected", [
+    ({"weighted_sum": 8}, "supported"), ({"mean": 8}, "refuted: it varies less"), ({}, NO_DIFFERENCE),
+])  # fmt: skip
+def test_a_larger_spread_is_found_in_twelve_cells(wild, expected):
+    made = results(np.random.default_rng(2), wild=wild)
+    found = rules.less_consistent(made)
+    assert found.verdict == expected and found.strongest.n == len(rules.spreads(made)) == 12
+    right = {pool: ((runs > 0.5) == made.labels["rt"]).mean(axis=1) for pool, runs in
+             made.predictions["gpt2", "frozen", "rt"].items()}  # fmt: skip
+    ratio = right["weighted_sum"].std(ddof=1) / right["mean"].std(ddof=1)
+    assert rules.spreads(made).ratio["gpt2, frozen, rt"] == pytest.approx(ratio)
+
+
+def test_few_cells_can_never_decide_and_a_spread_of_zero_is_no_verdict():
+    made = results(np.random.default_rng(3), wild={"weighted_sum": 8})
+    with pytest.raises(NotRun, match="7 cells of the grid are complete: the sign flips need 8"):
+        rules.less_consistent(replace(made, predictions=dict(list(made.predictions.items())[:7])))
+    made.predictions["bert", "frozen", "rt"]["mean"] = np.full((SEEDS, 500), 0.9)
+    with pytest.raises(ValueError, match="All seeds of bert, frozen, rt have the same accuracy"):
+        rules.less_consistent(made)
+
+
+def test_equal_methods_on_many_texts_are_shown_to_be_equal():
+    """Two poolings that never differ by more than a text in a hundred, on 20,000 texts."""
+    rng = np.random.default_rng(4)
+    labels = {data: rng.integers(0, 2, 20_000) for data in DATA}
+    base = {data: rng.random((SEEDS, 20_000)) for data in DATA}
+    found = {(model, "fine-tuned", data): {
+        pool: predictions(labels[data], base[data] + rng.normal(0, 0.01, 20_000) < 0.8) for pool in PAPER
+    } for model in PAIR for data in DATA}  # fmt: skip
+    made = Results(labels, found, PAIR, DATA)
+    for rule in RULES[:4]:
+        assert rule(made).verdict == "refuted: all differences are within 2 points"
+
+
+def test_too_little_data_is_no_detectable_difference_and_says_what_it_could_have_seen():
+    found = rules.poolings_differ(results(np.random.default_rng(5), {key: 0.1 for key in plant()}, n=40))
+    assert found.verdict == NO_DIFFERENCE and found.evidence.detectable.min() > 0.08
+    assert found.strongest.p == found.evidence.p.min()
+
+
+@pytest.mark.parametrize("rule", RULES[:4])
+def test_a_missing_cell_is_not_run(rule):
+    made = results(np.random.default_rng(6))
+    del made.predictions["bert", "fine-tuned", "rt"]
+    with pytest.raises(NotRun, match="Fine-tuned bert on rt: some of its runs are missing"):
+        rule(made)
+
+
+def test_what_is_not_asked_for_may_be_missing():
+    made = results(np.random.default_rng(6), plant())
+    for data in DATA:
+        del made.predictions["gpt2", "fine-tuned", data]
+    assert rules.max_is_best(made).verdict == "supported"
+
+
+def test_the_ends_of_a_change_are_its_gaps():
+    made = results(np.random.default_rng(7), plant(gpt2=-1))
+    found = rules.best_depends_on_model(made).evidence.iloc[0]
+    assert found.test == "max − mean"
+    assert found.effect.value == pytest.approx(found["bert"].value - found["gpt2"].value)
+    means = {pool: np.mean([((made.predictions["bert", "fine-tuned", data][pool] > 0.5) == made.labels[data]).mean()
+                            for data in DATA]) for pool in PAPER}  # fmt: skip
+    assert found["bert"].value == pytest.approx(means["max"] - means["mean"])
+    data = rules.best_depends_on_data(made).evidence.iloc[0]
+    assert data.effect.value == pytest.approx(data["imdb"].value - data["rt"].value)
+
+
+def test_grids_without_an_effect_get_a_verdict_in_at_most_one_of_twenty():
+    """The whole procedure: any of the five rules. `benchmarks/verdicts.py` does the same with many more grids."""
+    rng, grids = np.random.default_rng(8), 200
+    called = np.array([[claims_an_effect(rule(results(rng, n=200)).verdict) for rule in RULES] for _ in range(grids)])
+    assert called.any(axis=1).mean() <= 0.05 + slack(0.05, grids), called.mean(axis=0)
+
+
+def claims_an_effect(verdict: str) -> bool:
+    return verdict not in (NO_DIFFERENCE, "refuted: all differences are within 2 points")
