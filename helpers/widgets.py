@@ -1,9 +1,10 @@
-"""Interactive views that leave a static picture where nothing can be moved: on GitHub, in the book, in print."""
+"""Interactive views that leave a picture or a table where nothing can be moved: on GitHub, in the book, in print."""
 
 from collections.abc import Callable
 
 import ipywidgets
 import matplotlib.pyplot as plt
+import pandas as pd
 from IPython.display import display
 from matplotlib.figure import Figure
 
@@ -35,6 +36,28 @@ def explore(draw: Callable[..., tuple[Figure, str]], **controls: ipywidgets.Widg
     def redraw(**values: object) -> None:
         figures.show(*draw(**values))
 
+    _show(redraw, controls, still, {"image/png": {"alt": alt}})
+
+
+def browse(select: Callable[..., tuple[pd.DataFrame, str]], **controls: ipywidgets.Widget) -> None:
+    """Show a table that follows some controls; every reader without widgets sees it at their first values.
+
+    Parameters
+    ----------
+    select : callable
+        From the controls' values (by keyword) to a table and its caption.
+    **controls : ipywidgets.Widget
+        Each with a ``value``.
+    """
+
+    def redraw(**values: object) -> None:
+        figures.table(*select(**values))
+
+    first = {name: control.value for name, control in controls.items()}
+    _show(redraw, controls, figures.table_bundle(*select(**first)), {})
+
+
+def _show(redraw: Callable[..., None], controls: dict[str, ipywidgets.Widget], still: dict, metadata: dict) -> None:
     live = ipywidgets.VBox([*controls.values(), ipywidgets.interactive_output(redraw, controls)])
-    # The richest form that a reader's page knows wins: widget, then picture, then words.
-    display({**live._repr_mimebundle_(), **still}, metadata={"image/png": {"alt": alt}}, raw=True)
+    # The richest form that a reader's page knows wins: widget, then what stands still.
+    display({**live._repr_mimebundle_(), **still}, metadata=metadata, raw=True)

@@ -121,6 +121,19 @@ def test_a_widget_leaves_its_picture_at_the_first_values(shown):
     assert plt.get_fignums() == []
 
 
+def test_a_table_to_browse_leaves_its_first_rows(shown):
+    def select(longest):
+        return pd.DataFrame({"text": [text for text in ("short", "<b>longer</b>") if len(text) <= longest]}), "Texts"
+
+    slider = ipywidgets.IntSlider(value=5, max=20)
+    widgets.browse(select, longest=slider)
+    bundle, _, raw = shown[-1]
+    assert raw and VIEW in bundle and "short" in bundle["text/html"] and "longer" not in bundle["text/html"]
+    assert bundle["text/plain"].startswith("Texts\n")
+    slider.value = 20
+    assert "&lt;b&gt;longer" in shown[-1][0]["text/html"], "the live table follows, and escapes what reviews contain"
+
+
 def test_comparisons_show_effects_in_points_and_small_p_values_as_such(shown):
     found = pd.DataFrame(
         {
