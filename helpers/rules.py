@@ -24,6 +24,7 @@ MARGIN = 0.02  # of accuracy: two methods this close are as good as each other
 FEWEST_CELLS = 8  # with fewer, no pattern of sign flips is rare enough
 AVERAGE, CHANGE, FIRST, SECOND = (0.5, 0.5), (1, -1), (1, 0), (0, 1)  # weights of two models, or of two data sets
 SUPPORTED, REFUTED, NO_DIFFERENCE = "supported", "refuted", "no detectable difference"
+EQUAL = f"{REFUTED}: all differences are within {100 * MARGIN:.0f} points"
 
 Weights = tuple[float, float]
 Gaps = dict[tuple[str, str], Contrast]
@@ -219,4 +220,4 @@ def _turning(changes: Gaps, gaps: dict[str, Gaps], results: Results) -> Verdict:
 def _no_effect(found: Gaps) -> str:
     """No difference is shown. Is it shown that there is none worth having, or is it only not seen?"""
     alike = all(one.p_within(MARGIN) < ALPHA / RULES for one in found.values())  # all must hold: no more correction
-    return f"{REFUTED}: all differences are within {100 * MARGIN:.0f} points" if alike else NO_DIFFERENCE
+    return EQUAL if alike else NO_DIFFERENCE

@@ -8,7 +8,7 @@ from scipy import stats
 
 from helpers.contrasts import Contrast, combined, contrast
 from helpers.evaluation import Interval, compare
-from tests.made_up import predictions
+from tools.made_up import predictions
 
 GAP, INTERACTION = (1, -1), (1, -1, -1, 1)
 

@@ -174,11 +174,11 @@ def write_tables() -> None:
     tables = {
         "accuracy": accuracies(labels, predictions),
         "comparisons": comparisons(labels, predictions),
-        "heldout": pd.DataFrame(losses).round(4),
+        "heldout": pd.DataFrame(losses),
     }
     for what, table in tables.items():
         with cache.atomic(RESULTS / f"mini_pair_{what}.csv") as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n")
+            table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.4g")  # no p of zero
     for name in NAMES:
         model_card.write(name)
 
@@ -191,7 +191,7 @@ def accuracies(labels: np.ndarray, predictions: dict[tuple, np.ndarray]) -> pd.D
         spread = evaluation.correctness(labels, probabilities).mean(axis=1).std(ddof=1)
         rows.append([*key, LABELS, TEST, len(probabilities), own.value, own.low, own.high, spread])
     run = ["model", "weights", "mode", "pooling", "labels", "test_texts", "seeds"]
-    return pd.DataFrame(rows, columns=[*run, "accuracy", "low", "high", "seed_sd"]).round(4)
+    return pd.DataFrame(rows, columns=[*run, "accuracy", "low", "high", "seed_sd"])
 
 
 def comparisons(labels: np.ndarray, predictions: dict[tuple, np.ndarray]) -> pd.DataFrame:
@@ -205,7 +205,7 @@ def comparisons(labels: np.ndarray, predictions: dict[tuple, np.ndarray]) -> pd.
             effect = found.effect
             rows.append([name, what, effect.value, effect.low, effect.high, found.p, found.detectable])
     table = pd.DataFrame(rows, columns=["model", "comparison", "difference", "low", "high", "p_holm", "detectable"])
-    return table.assign(p_holm=evaluation.holm(table.p_holm)).round(4)
+    return table.assign(p_holm=evaluation.holm(table.p_holm))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def figure(name: str, path: Path, results: Path) -> None:
     """Draw held-out and training loss by tokens seen, one line for each objective."""
     curve = pd.read_csv(results / f"pretraining_{name}.csv")
     with cache.atomic(path) as temporary:
-        shown, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+        shown, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
         for number, (objective, part) in enumerate(curve.groupby("objective", sort=False)):
             millions = part.tokens / 1e6
             axes.plot(millions, part.train_loss, ":", color=f"C{number}", label=f"{objective}, training")
@@ -43,7 +43,7 @@ def figure(name: str, path: Path, results: Path) -> None:
             said = "blocks of 512,\nrate falls"
             axes.text(middle, 0.97, said, transform=axes.get_xaxis_transform(), ha="center", va="top")
         axes.set(title=f"{name}: {CAPTION.lower()}", xlabel="tokens seen (millions)", ylabel="loss (nats a token)")
-        axes.legend(frameon=False)
+        shown.legend(frameon=False, loc="outside lower center", ncols=2)  # inside it would lie on curves or words
         shown.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
         plt.close(shown)
 
