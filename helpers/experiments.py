@@ -29,8 +29,8 @@ from helpers.records import KEY, RESULTS, Table
 
 # What an estimate is made from until there are rows: parameters that a token passes (millions), size of its state,
 # products a second, bytes a second from the cache.
-MILLIONS = {"mini-bert": 3.2, "mini-gpt2": 3.2, "minilm": 10.6, "bert-base": 85, "gpt2": 85}
-DIM = {"mini-bert": 256, "mini-gpt2": 256, "minilm": 384, "bert-base": 768, "gpt2": 768}
+MILLIONS = {"mini-bert": 3.2, "mini-gpt2": 3.2, "minilm": 10.6, "smollm2": 106, "bert-base": 85, "gpt2": 85}
+DIM = {"mini-bert": 256, "mini-gpt2": 256, "minilm": 384, "smollm2": 576, "bert-base": 768, "gpt2": 768}
 SPEED, READING = {"cpu": 5e10, "cuda": 5e13}, 2e8
 ROUNDS = 20  # over the labelled texts, until a pooling that learns stops
 
@@ -104,16 +104,17 @@ def estimate(runs: list[Run], settings: Settings, rows: pd.DataFrame) -> pd.Data
 
 
 def _guess(run: Run, settings: Settings) -> float:
-    """Seconds: 6 products a parameter and token in training and 2 without, as Kaplan et al. (2020) count them."""
+    """Seconds: 2 products a parameter and token, and 6 in training, as Kaplan et al. (2020) count them."""
     model, tokens = run.model.removesuffix("-random"), settings.lengths[run.dataset]
     if run.mode == "baseline":
         return 4.0
-    if run.mode == "frozen":  # reading token states, half precision
+    product = 2 * tokens * MILLIONS.get(model, 85) * 1e6 / SPEED["cuda" if torch.cuda.is_available() else "cpu"]
+    if run.mode == "frozen":  # its part of encoding, which the poolings share, then reading token states
         passes = ROUNDS if run.pooling in ("weighted_sum", "attention") else 1
-        return 2 + 2 * (passes * run.labels + settings.test) * tokens * DIM.get(model, 768) / READING
-    products = 6 * run.labels * settings.epochs + 2 * (2 * settings.epochs * settings.validation + settings.test)
-    speed = SPEED["cuda" if torch.cuda.is_available() else "cpu"]
-    return products * tokens * MILLIONS.get(model, 85) * 1e6 / speed
+        encoding = product * (run.labels + (settings.validation + settings.test) / settings.seeds)
+        reading = 2 * (passes * run.labels + settings.test) * tokens * DIM.get(model, 768) / READING
+        return 2 + encoding / len(settings.poolings) + reading
+    return product * (3 * run.labels * settings.epochs + 2 * settings.epochs * settings.validation + settings.test)
 
 
 @contextmanager

@@ -169,7 +169,8 @@ def _rates(tuned: FineTuned, rate: float, steps: int) -> tuple[AdamW, LambdaLR]:
     """Rates that rise for a tenth of the steps and then fall to zero: one for the encoder, one for what is new."""
     new = [*tuned.pooling.parameters(), *tuned.linear.parameters()]
     groups = [{"params": tuned.transformer.parameters(), "lr": rate}, {"params": new, "lr": LEARNING_RATE}]
-    optimizer = AdamW(groups, weight_decay=WEIGHT_DECAY)
+    # Fused: one pass over the weights. Else MiniLM's table of words costs a quarter of a step on short texts.
+    optimizer = AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)
     rise, fall = WARMUP * steps, (1 - WARMUP) * steps
     return optimizer, LambdaLR(optimizer, lambda step: min((step + 1) / rise, (steps - step) / fall, 1.0))
 

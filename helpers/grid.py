@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 
 import datasets
 import numpy as np
@@ -49,6 +49,8 @@ class Settings:
         texts (`tools.choose_rates`); at ``full`` it is a customary one.
     pair : tuple of str
         The BERT and the GPT-2 that are compared. They are run with random weights as well, as the library starts them.
+    probed : tuple of str
+        Models that are run frozen only.
     lengths : dict
         The data sets, and how many tokens of a text are read.
     labels : dict
@@ -65,7 +67,14 @@ class Settings:
     epochs: int = 2
     seeds: int = 5
     poolings: tuple[str, ...] = POOLINGS
+    probed: tuple[str, ...] = ()
 
+
+_LAPTOP = Settings(
+    "laptop", {"mini-bert": 3e-4, "mini-gpt2": 3e-4, "minilm": 1e-4}, ("mini-bert", "mini-gpt2"),
+    {"imdb": 128, "rotten_tomatoes": 64}, labels={"imdb": LABELS, "rotten_tomatoes": LABELS}, validation=250, test=2000,
+)  # fmt: skip
+_MOST = {"imdb": (max(LABELS),), "rotten_tomatoes": (max(LABELS),)}
 
 SCALES = {
     "smoke": Settings(
@@ -73,23 +82,21 @@ SCALES = {
         {"imdb": 64, "rotten_tomatoes": 32}, labels={"imdb": (32,), "rotten_tomatoes": (32,)}, validation=32, test=32,
         seeds=3, poolings=("mean", "max", "weighted_sum"),
     ),
-    "laptop": Settings(
-        "laptop", {"mini-bert": 3e-4, "mini-gpt2": 3e-4, "minilm": 1e-4}, ("mini-bert", "mini-gpt2"),
-        {"imdb": 128, "rotten_tomatoes": 64}, labels={"imdb": LABELS, "rotten_tomatoes": LABELS},
-        validation=250, test=2000,
-    ),
+    "laptop": _LAPTOP,
+    # A real pretrained decoder, on the laptop's texts. It is optional to install, so its table is one of its own.
+    "smollm2": replace(_LAPTOP, rates={}, pair=(), probed=("smollm2",), labels=_MOST),
     "full": Settings(
         "full", {"bert-base": 2e-5, "gpt2": 5e-5}, ("bert-base", "gpt2"), {"imdb": 512, "rotten_tomatoes": 64},
         labels={"imdb": (1000, 20_000), "rotten_tomatoes": (1000, 8000)}, validation=2000, test=25_000,
     ),
 }  # fmt: skip
 
-
 def plan(settings: Settings) -> list[Run]:
     """Return every run of a scale, the cheap ones first."""
     trained, random = [*settings.rates], [f"{model}-random" for model in settings.pair]
+    frozen = [*trained, *settings.probed, *random]
     cells = [("baseline", model, "none") for model in BASELINES]
-    cells += [("frozen", model, pool) for model in trained + random for pool in settings.poolings]
+    cells += [("frozen", model, pool) for model in frozen for pool in settings.poolings]
     cells += [("fine-tuned", model, pool) for model in trained for pool in settings.poolings]
     cells += [("fine-tuned", model, "mean") for model in random]
     return [

@@ -79,6 +79,8 @@ class Results:
 def read(table: Table, scale: str) -> Results:
     """Return the cells of a scale whose runs are complete, with the paper's poolings and the most labels."""
     settings, labels, found = SCALES[scale], {}, {}
+    if not settings.pair:
+        raise NotRun(f"{scale} compares no pair of models: it decides no claim.")
     for model, mode, dataset in product(settings.rates, ("frozen", "fine-tuned"), settings.labels):
         cell = {"model": model, "mode": mode, "dataset": dataset, "labels": max(settings.labels[dataset])}
         try:

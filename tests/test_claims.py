@@ -82,3 +82,5 @@ def test_names_that_are_wrong_or_not_built_yet():
     with pytest.raises(NotRun, match="experiment of C10 has not been run"):
         judge("C10", "smoke")
     assert pd.isna(ledger("full").loc["C10"].effect)
+    with pytest.raises(NotRun, match="smollm2 compares no pair of models"):
+        ledger("smollm2")

@@ -212,9 +212,11 @@ def test_a_run_is_guessed_from_its_size():
     assert experiments._guess(mini, settings) == pytest.approx(18_000 * 128 * 3.2e6 / 5e10)
     assert experiments._guess(minilm, settings) > 3 * experiments._guess(mini, settings)
     fixed, learned = (grid.Run("mini-bert", pool, "frozen", "imdb", 1000, 0) for pool in ("mean", "attention"))
-    # Half precision, 2 bytes: the labelled texts once or in each round, the test texts once.
-    assert experiments._guess(fixed, settings) == pytest.approx(2 + 2 * 3000 * 128 * 256 / 2e8)
-    assert experiments._guess(learned, settings) == pytest.approx(2 + 2 * 22_000 * 128 * 256 / 2e8)
+    # Half precision, 2 bytes: the labelled texts once or in each round, the test texts once. Before that they are
+    # encoded: its own labelled texts with six other poolings, the others with four other seeds as well.
+    encoding = 2 * (1000 + 2250 / 5) / 7 * 128 * 3.2e6 / 5e10
+    assert experiments._guess(fixed, settings) == pytest.approx(2 + encoding + 2 * 3000 * 128 * 256 / 2e8)
+    assert experiments._guess(learned, settings) == pytest.approx(2 + encoding + 2 * 22_000 * 128 * 256 / 2e8)
 
 
 def test_frozen_runs_find_their_states_in_the_cache(tiny, tmp_path, monkeypatch):

@@ -55,6 +55,14 @@ def test_the_laptop_grid_is_the_one_that_was_asked_for():
     assert {("mini-bert-random", "fine-tuned"), ("mini-gpt2-random", "fine-tuned")} <= models
 
 
+def test_the_optional_decoder_is_probed_on_the_laptops_texts():
+    settings, laptop = grid.SCALES["smollm2"], grid.SCALES["laptop"]
+    runs = grid.plan(settings)
+    assert {run.model for run in runs if run.mode == "frozen"} == {"smollm2"}
+    assert {run.mode for run in runs} == {"frozen", "baseline"} and {run.labels for run in runs} == {1000}
+    assert (settings.scale, settings.lengths, settings.test) == ("laptop", laptop.lengths, laptop.test)
+
+
 def test_no_test_review_that_had_a_part_in_the_pairs_recipe_is_in_the_grid():
     seen = set(data.load("imdb", "test")["text"][:1000])
     tests = grid.texts_of("imdb", "test", grid.SCALES["laptop"])["text"]
