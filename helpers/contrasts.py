@@ -5,7 +5,8 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from scipy import stats
@@ -71,7 +72,10 @@ def contrast(labels: np.ndarray, predictions: Sequence[np.ndarray], weights: Seq
 
 
 def combined(parts: Sequence[Contrast], weights: Sequence[float]) -> Contrast:
-    """Return a weighted sum of contrasts whose texts and runs have nothing to do with each other: other data sets."""
+    """Return a weighted sum of contrasts on different data sets.
+
+    They are taken as independent: under one seed's number, runs on two data sets draw other texts in other batches.
+    """
     weights = np.array(weights)
     mean = float(weights @ [part.effect.value for part in parts])
     variances = (weights * [part.error for part in parts]) ** 2
@@ -87,3 +91,37 @@ def _contrast(mean: float, variances: np.ndarray, freedoms: np.ndarray) -> Contr
     return Contrast(
         Interval(mean, mean - reach, mean + reach), float(2 * stats.t.sf(abs(mean) / error, freedom)), error, freedom
     )
+
+
+def spread(a: np.ndarray, b: np.ndarray, groups: Sequence[str]) -> Contrast:
+    """Return how much more the accuracy of method a moves from seed to seed than that of method b.
+
+    Of each cell the contrast (σ_a − σ_b) / (σ_a + σ_b) of the two standard deviations, between -1 and 1; then their
+    mean. The cells of a group share what a seed draws. So the test swaps both methods for one seed in all cells of a
+    group at once: with equal spreads each such swap could as well have been the case. All swaps are made. The error
+    is a jackknife over the seeds of each group.
+
+    Parameters
+    ----------
+    a, b : ndarray, shape [cells, s]
+        Accuracy by seed.
+    groups : sequence of str, length cells
+        The group (data set) of each cell.
+    """
+    a, b = (part - part.mean(axis=1, keepdims=True) for part in (a, b))  # each cell has an accuracy of its own
+    names, group = np.unique(groups, return_inverse=True)
+    seeds, of_cell = a.shape[1], _relative(a, b)
+    swaps = np.array(list(product((False, True), repeat=len(names) * seeds))).reshape(-1, len(names), seeds)
+    swap = swaps[:, group]  # [swaps, groups, s] -> [swaps, cells, s]
+    swapped = _relative(np.where(swap, b, a), np.where(swap, a, b)).mean(axis=1)
+    p = float((np.abs(swapped) >= abs(of_cell.mean()) - 1e-12).mean())
+    without = [_relative(*(np.delete(part, seed, axis=1) for part in (a, b))) for seed in range(seeds)]  # s x [cells]
+    left = np.array([[np.where(group == one, part, of_cell).mean() for part in without] for one in range(len(names))])
+    variances = (seeds - 1) * left.var(axis=1)  # jackknife: (s - 1) / s times the sum of squares
+    return replace(_contrast(float(of_cell.mean()), variances, np.full(len(names), seeds - 1)), p=p)
+
+
+def _relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The contrast of two standard deviations over the last axis; 0 where neither moves."""
+    a, b = (part.std(axis=-1, ddof=1) for part in (a, b))
+    return np.divide(a - b, a + b, out=np.zeros_like(a), where=a + b > 0)

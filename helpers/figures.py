@@ -157,10 +157,12 @@ def claim(one: Claim) -> None:
 def verdict(one: Claim, found: Verdict, scale: str) -> None:
     """Display the evidence on a claim, and the verdict that its rule gives."""
     shown = found.evidence.set_index("test")
-    for column in shown.columns.drop(["p", "n"]):
+    for column in shown.columns.drop(["p", "p_equal", "n"], errors="ignore"):
         shown[column] = [_effect(value, found.unit) for value in shown[column]]
+    if "p_equal" in shown:
+        shown["p_equal"] = shown.p_equal.map(_p)
     unit = {"share": "in points", "ratio": "as ratios"}[found.unit]
-    caption = f"Evidence on {one.id} ({scale}); effects {unit} with 95% intervals, p corrected"
+    caption = f"Evidence on {one.id} ({scale}); effects {unit} with 95% intervals, p corrected for all tests"
     table(shown.assign(p=shown.p.map(_p)), caption)
     say(f"**{one.id}: {found.verdict}** ({scale}).")
 
@@ -196,7 +198,7 @@ def _escaped(name: object) -> str | None:
 
 def _effect(value: Interval | float, unit: str) -> str | None:
     """An effect, or the size of one: a share of texts in points, a ratio as it is; nothing where there is none."""
-    if pd.isna(unit):
+    if pd.isna(unit) or (isinstance(value, float) and pd.isna(value)):
         return None
     if isinstance(value, Interval):
         return points(value) if unit == "share" else f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"

@@ -179,24 +179,22 @@ class Table:
             raise ValueError(f"{cell} is more than one cell: say also {missing}.")
         return expit(np.stack([self._kept[_name(row, "checksum")] for row in rows.to_dict("records")]).astype(float))
 
-    def labels(self, dataset: str) -> np.ndarray:
-        """Return the labels of the test texts of a data set, ``[n]``.
+    def predictions(self, poolings: list[str], **cell: object) -> dict[str, np.ndarray]:
+        """Return what each pooling predicted in one cell: pooling -> ``[seeds, n]``."""
+        return {pooling: self.probabilities(pooling=pooling, **cell) for pooling in poolings}
+
+    def labels(self, **cell: object) -> np.ndarray:
+        """Return the labels of the test texts of some cells, ``[n]``: ``labels(dataset="imdb")``.
 
         Raises
         ------
         ValueError
-            Its rows predict different texts: some are older than the rest.
+            The rows predict different texts: some are older than the rest.
         """
-        rows = self.select(dataset=dataset)
+        rows = self.select(**cell)
         if rows.answers.nunique() > 1:
-            raise ValueError(
-                f"{self._csv.name} has rows about different test texts of {dataset}: run the grid to its end."
-            )
+            raise ValueError(f"{self._csv.name} has rows about other test texts in {cell}: run the grid to its end.")
         return self._kept[_name(rows.iloc[0], "answers")].astype(int)
-
-    def predictions(self, poolings: list[str], **cell: object) -> dict[str, np.ndarray]:
-        """Return what each pooling predicted in one cell: pooling -> ``[seeds, n]``."""
-        return {pooling: self.probabilities(pooling=pooling, **cell) for pooling in poolings}
 
 
 def _name(row: dict[str, object] | pd.Series, what: str) -> str:

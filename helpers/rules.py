@@ -1,15 +1,16 @@
 """Tests and rules by which claims are judged on the grid, written before it was run.
 
 Every rule tests its contrasts over texts *and* seeds (`contrasts`), corrects their p values together (Holm), and then
-for the number of rules (Bonferroni): at most one grid in twenty without any effect gets a verdict that claims one.
+for the number of rules (Bonferroni): where the luck of the runs is independent and not skewed, at most one grid in
+twenty without any effect gets a verdict that claims one.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from helpers import contrasts, evaluation
 from helpers.contrasts import Contrast
@@ -21,7 +22,6 @@ PAPER = ("max", "mean", "weighted_sum")  # the poolings that the paper compares
 PAIRS = tuple(combinations(PAPER, 2))
 RULES = 5  # in this module
 MARGIN = 0.02  # of accuracy: two methods this close are as good as each other
-FEWEST_CELLS = 8  # with fewer, no pattern of sign flips is rare enough
 AVERAGE, CHANGE, FIRST, SECOND = (0.5, 0.5), (1, -1), (1, 0), (0, 1)  # weights of two models, or of two data sets
 SUPPORTED, REFUTED, NO_DIFFERENCE = "supported", "refuted", "no detectable difference"
 EQUAL = f"{REFUTED}: all differences are within {100 * MARGIN:.0f} points"
@@ -44,12 +44,15 @@ class Results:
         The BERT and the GPT-2 of this scale.
     data : tuple of str
         The two data sets: whole reviews and single sentences.
+    planned : tuple
+        Every cell that this scale's grid has, as the keys of `predictions`.
     """
 
     labels: dict[str, np.ndarray]
     predictions: dict[tuple[str, str, str], dict[str, np.ndarray]]
     pair: tuple[str, str]
     data: tuple[str, str]
+    planned: tuple[tuple[str, str, str], ...]
 
     def effect(self, a: str, b: str, of_models: Weights, of_data: Weights) -> Contrast:
         """Return how much more accurate pooling a is than pooling b, fine-tuned, summed with these weights.
@@ -77,19 +80,26 @@ class Results:
 
 
 def read(table: Table, scale: str) -> Results:
-    """Return the cells of a scale whose runs are complete, with the paper's poolings and the most labels."""
+    """Return the cells of a scale that are complete, with the paper's poolings and the most labels.
+
+    Complete means: every planned seed, all by one configuration.
+    """
     settings, labels, found = SCALES[scale], {}, {}
     if not settings.pair:
         raise NotRun(f"{scale} compares no pair of models: it decides no claim.")
-    for model, mode, dataset in product(settings.rates, ("frozen", "fine-tuned"), settings.labels):
+    planned = tuple(product(settings.rates, ("frozen", "fine-tuned"), settings.labels))
+    for model, mode, dataset in planned:
         cell = {"model": model, "mode": mode, "dataset": dataset, "labels": max(settings.labels[dataset])}
-        try:
+        rows = table.rows[(table.rows[list(cell)] == list(cell.values())).all(axis=1)]
+        rows = rows[rows.pooling.isin(PAPER) & (rows.seed < settings.seeds)]
+        alike = rows[["configuration", "answers"]].drop_duplicates()
+        if len(rows) == len(PAPER) * settings.seeds and len(alike) == 1:
             runs = table.predictions(list(PAPER), **cell)
-        except NotRun:
-            continue
-        if all(len(part) == settings.seeds for part in runs.values()):
-            found[model, mode, dataset], labels[dataset] = runs, table.labels(dataset)
-    return Results(labels, found, settings.pair, tuple(settings.labels))
+            found[model, mode, dataset] = {pool: part[: settings.seeds] for pool, part in runs.items()}
+            own = table.labels(**cell, pooling=PAPER[0])
+            if not np.array_equal(labels.setdefault(dataset, own), own):
+                raise ValueError(f"The models' rows are about other test texts of {dataset}: run the grid to its end.")
+    return Results(labels, found, settings.pair, tuple(settings.labels), planned)
 
 
 @dataclass(frozen=True)
@@ -101,27 +111,27 @@ class Verdict:
     verdict : str
         "supported", "no detectable difference", "refuted: …" or "depends: …".
     evidence : DataFrame
-        One row a test: test (what was compared), effect (`Interval`), p (corrected), detectable (with 80% power at the
-        strictest level of the correction), n (texts, or cells of the grid). A rule about changes adds the two ends.
+        One row a test: test (what was compared), effect (`Interval`), p (corrected), p_equal (corrected: that the
+        difference is not within 2 points), detectable (with 80% power at the strictest level of the correction), n
+        (texts, or cells of the grid). A rule about changes adds the two ends.
+    deciding : int
+        The row that the verdict rests on.
     unit : str
         Of effects: "share" (of the texts) or "ratio".
     """
 
     verdict: str
     evidence: pd.DataFrame
+    deciding: int
     unit: str = "share"
-
-    @property
-    def strongest(self) -> pd.Series:
-        """The row of the evidence with the smallest p."""
-        return self.evidence.loc[self.evidence.p.idxmin()]
 
 
 def poolings_differ(results: Results) -> Verdict:
     """The gap of each two of the paper's poolings, on average over the pair of models and the data sets."""
-    gaps = {pair: results.effect(*pair, AVERAGE, AVERAGE) for pair in PAIRS}
-    evidence = _evidence(gaps, results)
-    return Verdict(SUPPORTED if (evidence.p < ALPHA).any() else _no_effect(gaps), evidence)
+    evidence = _evidence({pair: results.effect(*pair, AVERAGE, AVERAGE) for pair in PAIRS}, results)
+    if (evidence.p < ALPHA).any():
+        return Verdict(SUPPORTED, evidence, evidence.p.idxmin())
+    return _no_effect(evidence)
 
 
 def best_depends_on_model(results: Results) -> Verdict:
@@ -143,47 +153,50 @@ def max_is_best(results: Results) -> Verdict:
     gaps = {("max", other): results.effect("max", other, FIRST, AVERAGE) for other in PAPER if other != "max"}
     evidence = _evidence(gaps, results)
     sure, ahead = evidence.p < ALPHA, np.array([one.effect.value > 0 for one in gaps.values()])
-    if (sure & ahead).all():
-        verdict = SUPPORTED
-    elif (sure & ~ahead).any():
-        verdict = f"{REFUTED}: max is beaten"
-    else:
-        verdict = _no_effect(gaps)
-    return Verdict(verdict, evidence)
+    if (sure & ~ahead).any():
+        return Verdict(f"{REFUTED}: max is beaten", evidence, evidence.p[~ahead].idxmin())
+    if sure.all():
+        return Verdict(SUPPORTED, evidence, evidence.p.idxmax())  # it takes both, so the weaker one decides
+    if sure.any():
+        better, other = (evidence.test[one].split(" − ")[1] for one in (evidence.p.idxmin(), evidence.p.idxmax()))
+        return Verdict(f"depends: max beats {better}, not shown for {other}", evidence, evidence.p.idxmax())
+    return _no_effect(evidence)
 
 
 def less_consistent(results: Results) -> Verdict:
-    """The spread over seeds of the weighted sum by that of the mean, on all cells together.
+    """The spread over seeds of the weighted sum against that of the mean, on all cells together.
 
-    The mean logarithm of the ratio is tested by sign flips over the cells: with equal spreads each ratio could as well
-    be its inverse. One cell of five seeds could never decide.
+    See `contrasts.spread`; a contrast c of two spreads is their ratio (1 + c) / (1 - c).
     """
-    cells = spreads(results)
-    if len(cells) < FEWEST_CELLS:
-        raise NotRun(f"{len(cells)} cells of the grid are complete: the sign flips need {FEWEST_CELLS}.")
-    if still := [cell for cell, row in cells.iterrows() if row.min() == 0]:
-        raise ValueError(f"All seeds of {', '.join(still)} have the same accuracy: a spread of zero has no ratio.")
-    logs = np.log(cells.ratio.to_numpy())
-    flips = stats.permutation_test((logs,), np.mean, permutation_type="samples", n_resamples=np.inf)
-    p = min(1.0, RULES * flips.pvalue)
-    freedom, error = len(logs) - 1, logs.std(ddof=1) / len(logs) ** 0.5
-    reach = stats.t.ppf(1 - ALPHA / 2, freedom) * error
-    effect = Interval(*np.exp([logs.mean(), logs.mean() - reach, logs.mean() + reach]).tolist())
-    detectable = float(np.exp(Contrast(effect, p, error, freedom).detectable(ALPHA / RULES)))
-    what = "spread of the weighted sum over that of the mean (ratio)"
-    evidence = pd.DataFrame([{"test": what, "effect": effect, "p": p, "detectable": detectable, "n": len(logs)}])
-    verdict = NO_DIFFERENCE if p >= ALPHA else SUPPORTED if logs.mean() > 0 else f"{REFUTED}: it varies less"
-    return Verdict(verdict, evidence, "ratio")
+    if missing := [", ".join(cell) for cell in results.planned if cell not in results.predictions]:
+        raise NotRun(f"{len(missing)} of {len(results.planned)} cells are not complete, the first is {missing[0]}.")
+    found = contrasts.spread(*_accuracies(results), [dataset for *_, dataset in results.planned])
+    p = min(1.0, RULES * found.p)
+    ends = (found.effect.value, found.effect.low, found.effect.high, found.detectable(ALPHA / RULES))
+    value, low, high, detectable = ((1 + end) / (1 - end) for end in np.clip(ends, -0.999, 0.999).tolist())
+    evidence = pd.DataFrame([{
+        "test": "spread of the weighted sum over that of the mean (ratio)", "effect": Interval(value, low, high),
+        "p": p, "detectable": detectable, "n": len(results.planned),
+    }])  # fmt: skip
+    verdict = NO_DIFFERENCE if p >= ALPHA else SUPPORTED if value > 1 else f"{REFUTED}: it varies less"
+    return Verdict(verdict, evidence, 0, "ratio")
 
 
 def spreads(results: Results) -> pd.DataFrame:
     """Return, for each cell of the grid, the standard deviation of the accuracy over the seeds, and their ratio."""
-    rows = {}
-    for (model, mode, dataset), runs in results.predictions.items():
-        right = [evaluation.correctness(results.labels[dataset], runs[pool]) for pool in ("weighted_sum", "mean")]
-        rows[f"{model}, {mode}, {dataset}"] = [part.mean(axis=1).std(ddof=1) for part in right]
-    cells = pd.DataFrame.from_dict(rows, orient="index", columns=["weighted_sum", "mean"]).rename_axis("cell")
+    sds = (part.std(axis=1, ddof=1) for part in _accuracies(results))
+    names = pd.Index([", ".join(cell) for cell in results.planned], name="cell")
+    cells = pd.DataFrame(dict(zip(("weighted_sum", "mean"), sds, strict=True)), names)
     return cells.assign(ratio=cells.weighted_sum / cells["mean"])
+
+
+def _accuracies(results: Results) -> list[np.ndarray]:
+    """Accuracy of the weighted sum and of the mean, ``[cells, seeds]`` each."""
+    cells = [(results.labels[cell[-1]], results.predictions[cell]) for cell in results.planned]
+    return [
+        np.array([evaluation.correctness(labels, runs[pool]).mean(axis=1) for labels, runs in cells])
+        for pool in ("weighted_sum", "mean")
+    ]
 
 
 # What the rules share
@@ -199,27 +212,33 @@ def _evidence(found: Gaps, results: Results) -> pd.DataFrame:
     return pd.DataFrame({
         "test": [f"{a} − {b}" for a, b in found], "effect": [one.effect for one in found.values()],
         "p": corrected([one.p for one in found.values()]),
+        # Where all differences have to be small, each is tested at the full level.
+        "p_equal": [min(1.0, RULES * one.p_within(MARGIN)) for one in found.values()],
         "detectable": [one.detectable(level) for one in found.values()], "n": sum(map(len, results.labels.values())),
     })  # fmt: skip
 
 
 def _turning(changes: Gaps, gaps: dict[str, Gaps], results: Results) -> Verdict:
-    """Judge changes of gaps: for another *best* pooling a gap must turn round, and be shown at both ends."""
+    """Judge changes of gaps. Another pooling is best if the gap of both ends' best ones turns round, shown at both."""
     evidence = _evidence(changes, results)
-    first, second = ([one.effect.value for one in part.values()] for part in gaps.values())
     p = corrected([one.p for part in gaps.values() for one in part.values()]).reshape(2, -1)  # [2, tests]
-    changed, turns = evidence.p < ALPHA, (p < ALPHA).all(axis=0) & (np.multiply(first, second) < 0)
-    if (changed & turns).any():
-        verdict = SUPPORTED
-    elif changed.any():
-        verdict = "depends: gaps change, but no order turns round"
-    else:
-        verdict = _no_effect(changes)
-    ends = {end: [one.effect for one in part.values()] for end, part in gaps.items()}
-    return Verdict(verdict, evidence.assign(**ends))
+    evidence = evidence.assign(**{end: [one.effect for one in part.values()] for end, part in gaps.items()})
+    best = {_best(part) for part in gaps.values()}
+    for row, pair in enumerate(changes):
+        if best == set(pair) and evidence.p[row] < ALPHA and (p[:, row] < ALPHA).all():
+            return Verdict(SUPPORTED, evidence, row)
+    if (evidence.p < ALPHA).any():
+        return Verdict("depends: gaps change, but another best pooling is not shown", evidence, evidence.p.idxmin())
+    return _no_effect(evidence)
 
 
-def _no_effect(found: Gaps) -> str:
+def _best(gaps: Gaps) -> str:
+    """The pooling that is ahead of the others."""
+    return Counter(a if gap.effect.value > 0 else b for (a, b), gap in gaps.items()).most_common(1)[0][0]
+
+
+def _no_effect(evidence: pd.DataFrame) -> Verdict:
     """No difference is shown. Is it shown that there is none worth having, or is it only not seen?"""
-    alike = all(one.p_within(MARGIN) < ALPHA / RULES for one in found.values())  # all must hold: no more correction
-    return EQUAL if alike else NO_DIFFERENCE
+    if (evidence.p_equal < ALPHA).all():
+        return Verdict(EQUAL, evidence, evidence.p_equal.idxmax())
+    return Verdict(NO_DIFFERENCE, evidence, evidence.p.idxmin())

@@ -19,7 +19,7 @@ def answers() -> dict[str, np.ndarray]:
     return {dataset: rng.integers(0, 2, 32) for dataset in SETTINGS.labels}
 
 
-def fill(folder, answers, planted: float = 0.0, runs=lambda run: True):
+def fill(folder, answers, planted: float = 0.0, runs=lambda run: True, configuration=lambda run: "made up"):
     """Rows and predictions as the grid would leave them; max is answers on so many more of the texts."""
     table, rng = Table("smoke", folder), np.random.default_rng(0)
     for run in grid.plan(SETTINGS):
@@ -29,7 +29,7 @@ def fill(folder, answers, planted: float = 0.0, runs=lambda run: True):
         share = 0.6 + planted * (run.pooling == "max" and run.mode == "fine-tuned")
         found = np.where((rng.random(len(labels)) < share) == (labels == 1), 2, -2).astype(np.float16)
         key = {name: getattr(run, name) for name in records.KEY}
-        table.add(key | records.measures(labels, found) | records.provenance("made up"), found, labels)
+        table.add(key | records.measures(labels, found) | records.provenance(configuration(run)), found, labels)
     return folder
 
 
@@ -53,7 +53,7 @@ def test_a_grid_fills_its_claims_and_no_others(tmp_path, answers):
     row = found.loc["C1a"]
     assert row.n == sum(map(len, answers.values())) and row.scale == "smoke" and 0 < row.p <= 1
     assert row.effect.low < row.effect.value < row.effect.high and row.detectable > 0.1
-    assert records.provenance("")["date"] in row.provenance
+    assert records.provenance("")["date"] in row.provenance and isinstance(row.n, int | np.integer)
 
 
 def test_results_that_change_change_the_verdict(tmp_path, answers):
@@ -74,6 +74,21 @@ def test_a_grid_that_is_not_complete_decides_nothing_that_needs_the_rest(tmp_pat
     assert set(ledger("smoke", tmp_path).verdict) == {NOT_RUN}
     with pytest.raises(NotRun, match="mini-bert"):
         judge("C1b", "smoke", tmp_path)
+
+
+def test_rows_of_an_older_configuration_decide_nothing(tmp_path, answers):
+    fill(tmp_path, answers, configuration=lambda run: "old" if run.seed == 1 and run.model == "mini-gpt2" else "new")
+    found = ledger("smoke", tmp_path).verdict
+    assert found.C1a == found.C1b == found.C2b == found.C3 == NOT_RUN
+    assert found.C2a == "no detectable difference", "it asks the BERT alone"
+
+
+def test_seeds_beyond_the_planned_ones_change_nothing(tmp_path, answers):
+    before = ledger("smoke", fill(tmp_path, answers))
+    table = Table("smoke", tmp_path)
+    row = table.select(model="mini-bert", pooling="max", mode="fine-tuned", dataset="imdb", seed=0).iloc[0].to_dict()
+    table.add(row | {"seed": 7}, np.full(32, 2, np.float16), answers["imdb"])
+    pd.testing.assert_frame_equal(ledger("smoke", tmp_path), before)
 
 
 def test_names_that_are_wrong_or_not_built_yet():

@@ -1,12 +1,13 @@
 """Contrasts: by hand, on planted effects, and on noise of texts and of runs."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from helpers.contrasts import Contrast, combined, contrast
+from helpers.contrasts import Contrast, combined, contrast, spread
 from helpers.evaluation import Interval, compare
 from tools.made_up import predictions
 
@@ -104,3 +105,53 @@ def test_a_contrast_needs_seeds_and_the_same_of_all():
     for shapes in ([part[:1] for part in parts], [parts[0][:3], *parts[1:]]):
         with pytest.raises(ValueError, match="give the same seeds, two or more"):
             contrast(labels, shapes, INTERACTION)
+
+
+# Spreads over the seeds
+
+
+def accuracies(rng, cells: int, ratio: float, shared: float, seeds: int = 5) -> list[np.ndarray]:
+    """Two methods in cells of two groups; a part of the luck is the seed's, the same in all cells of a group."""
+    draw = rng.normal(0, 1, (2, seeds))[np.arange(cells) % 2]  # [cells, s]
+    return [sd * (shared**0.5 * draw + (1 - shared) ** 0.5 * rng.normal(0, 1, (cells, seeds))) for sd in (ratio, 1.0)]
+
+
+GROUPS = ["imdb", "rt"] * 6
+
+
+def test_a_contrast_of_spreads_by_hand():
+    a, b = np.array([[0.0, 2.0, 4.0]]), np.array([[9.0, 10.0, 11.0]])
+    found = spread(a, b, ["imdb"])  # standard deviations 2 and 1
+    assert found.effect.value == pytest.approx(1 / 3)
+    # Swapping none or all seeds gives ± 1/3; the others give centred values of both, as far apart or less.
+    centred = [np.array([-2, 0, 2.0]), np.array([-1, 0, 1.0])]
+    values = []
+    for swap in product((False, True), repeat=3):
+        x, y = np.where(swap, centred[1], centred[0]), np.where(swap, centred[0], centred[1])
+        values.append((x.std(ddof=1) - y.std(ddof=1)) / (x.std(ddof=1) + y.std(ddof=1)))
+    assert found.p == pytest.approx(np.mean(np.abs(values) >= 1 / 3 - 1e-9))
+    parts = [np.delete(pair, seed, axis=1).std(axis=1, ddof=1) for seed in range(3) for pair in [np.vstack([a, b])]]
+    left = [(one - other) / (one + other) for one, other in parts]
+    assert found.error == pytest.approx(math.sqrt(2 / 3 * sum((np.array(left) - np.mean(left)) ** 2)))
+    assert found.freedom == pytest.approx(2)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.75])
+def test_equal_spreads_are_called_different_in_at_most_one_of_twenty(shared):
+    rng, runs = np.random.default_rng(11), 400
+    false = np.mean([spread(*accuracies(rng, 12, 1.0, shared), GROUPS).p < 0.05 for _ in range(runs)])
+    assert false <= 0.05 + slack(0.05, runs)
+
+
+def test_a_threefold_spread_is_found_and_its_sign_is_right():
+    rng = np.random.default_rng(12)
+    found = spread(*accuracies(rng, 12, 3.0, 0.3), GROUPS)
+    assert found.p < 0.01 and found.effect.low < 0.5 < found.effect.high and found.effect.low > 0.2
+    assert spread(*accuracies(rng, 12, 1 / 3, 0.3), GROUPS).effect.value < 0
+
+
+def test_a_spread_of_zero_is_no_crash():
+    still = np.full((2, 5), 0.7)
+    assert spread(still, still, ["imdb", "rt"]).effect.value == 0
+    moving = still + np.random.default_rng(0).normal(0, 0.1, (2, 5))
+    assert spread(moving, still, ["imdb", "rt"]).effect.value == 1

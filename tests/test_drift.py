@@ -32,6 +32,7 @@ def recorded(tmp_path, monkeypatch):
     for run in drift.slice_of(SETTINGS):
         table.add(*execute(run, SETTINGS, {"": 0}))
     monkeypatch.setattr(grid, "execute", execute)
+    monkeypatch.setattr(grid, "configuration", lambda run, settings: "x")
     monkeypatch.setitem(grid.SCALES, "smoke", SETTINGS)
     monkeypatch.setattr(drift.records, "Table", lambda scale: Table(scale, tmp_path))
     return planted
@@ -47,7 +48,8 @@ def test_the_slice_is_stated_and_small():
 def test_the_same_results_are_inside_and_the_report_names_versions(recorded, capsys):
     drift.main(["--scale", "smoke"])
     told = capsys.readouterr().out
-    assert "torch" in told and told.count("recorded: Python") == 1 and "Nothing here is more than chance" in told
+    assert "torch" in told and told.count("recorded: Python") == 1
+    assert "No cell has moved by more than chance and 0.5 points" in told
 
 
 def test_a_planted_drift_is_named_and_ends_with_an_error(recorded, capsys):
@@ -60,13 +62,24 @@ def test_a_planted_drift_is_named_and_ends_with_an_error(recorded, capsys):
 def test_judging_by_hand():
     recorded = np.array([0.7, 0.72, 0.74, 0.76, 0.78])
     error = recorded.std(ddof=1) / 5**0.5
-    near = drift.judge(recorded, recorded + 2 * error, 8)
-    assert near["inside"] and near["high"] == pytest.approx(0.74 + stats.t.ppf(0.975, 4) * error)
-    between = drift.judge(recorded, recorded - 4 * error, 8)  # 2.8 < 4 < 5.2
-    assert not between["inside"] and between["chance"], "one cell of eight may stray so far"
-    assert not drift.judge(recorded, recorded + 6 * error, 8)["chance"]
+    same = drift.judge(recorded, recorded, 8)
+    assert same["inside"] and not same["drift"] and same["high"] == pytest.approx(0.74 + stats.t.ppf(0.975, 4) * error)
+    lower = drift.judge(recorded, recorded - 0.03 + np.array([1, -1, 0, 1, -1]) / 1000, 8)
+    assert lower["drift"] and lower["inside"], "all seeds lose three points: certain, though the seeds spread as far"
+    assert drift.judge(recorded, recorded - 0.03, 8)["drift"]
+    assert not drift.judge(recorded, recorded - 0.004, 8)["drift"], "certain, and too small to matter"
+    luck = np.array([0.05, -0.02, 0.03, -0.04, 0.02])
+    assert not drift.judge(recorded, recorded + luck, 8)["drift"], "large, and not certain"
+    one_text = np.array([0.0005, 0, 0, 0, 0])
+    assert not drift.judge(recorded, recorded + one_text, 8)["drift"]
+
+
+def test_rows_of_another_protocol_are_no_drift(recorded, monkeypatch):
+    monkeypatch.setattr(grid, "configuration", lambda run, settings: "y")
+    with pytest.raises(NotRun, match="is not on file as it would be run today"):
+        drift.main(["--scale", "smoke"])
 
 
 def test_a_slice_that_was_never_run_says_so_at_once(tmp_path):
-    with pytest.raises(NotRun, match="it was not run at this scale"):
+    with pytest.raises(NotRun, match="is not on file as it would be run today"):
         drift.watch(Table("smoke", tmp_path), SETTINGS)

@@ -176,7 +176,7 @@ def test_a_learning_curve_shows_both_losses_beside_guessing(shown):
 
 EVIDENCE = pd.DataFrame({
     "test": ["max − mean"], "effect": [Interval(0.012, -0.004, 0.028)], "p": [0.00004], "detectable": [0.031],
-    "n": [4000], "bert": [Interval(0.02, 0.01, 0.03)],
+    "p_equal": [0.3], "n": [4000], "bert": [Interval(0.02, 0.01, 0.03)],
 })  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def test_a_claim_is_shown_with_its_rule_and_later_with_its_evidence(shown):
     one = claims.claim("C1b")
     figures.claim(one)
     assert all(part in shown[0][0].data for part in (one.id, one.sentence, one.test, one.rule))
-    figures.verdict(one, Verdict("supported", EVIDENCE), "laptop")
+    figures.verdict(one, Verdict("supported", EVIDENCE, 0), "laptop")
     told = ["Evidence on C1b (laptop); effects in points", "+1.2 [-0.4, +2.8]", "&lt;0.001", "3.1", "4000",
             "+2.0 [+1.0, +3.0]"]  # fmt: skip
     assert [part for part in told if part not in shown[1][0]["text/html"]] == []
@@ -192,8 +192,15 @@ def test_a_claim_is_shown_with_its_rule_and_later_with_its_evidence(shown):
 
 
 def test_ratios_are_not_shown_as_points(shown):
-    figures.verdict(claims.claim("C2b"), Verdict("supported", EVIDENCE.drop(columns="bert"), "ratio"), "laptop")
+    found = Verdict("supported", EVIDENCE.drop(columns=["bert", "p_equal"]), 0, "ratio")
+    figures.verdict(claims.claim("C2b"), found, "laptop")
     assert "0.01 [-0.00, 0.03]" in shown[0][0]["text/html"] and "as ratios" in shown[0][0]["text/html"]
+
+
+def test_what_could_be_seen_is_no_number_where_nothing_varies(shown):
+    found = Verdict("no detectable difference", EVIDENCE.assign(detectable=float("nan")), 0)
+    figures.verdict(claims.claim("C1a"), found, "laptop")
+    assert "nan" not in shown[0][0]["text/html"]
 
 
 def test_the_ledger_shows_what_was_run_and_what_was_not(shown, tmp_path):
@@ -201,9 +208,9 @@ def test_the_ledger_shows_what_was_run_and_what_was_not(shown, tmp_path):
     row = {"test": "max − mean", "effect": EVIDENCE.effect[0], "unit": "share", "p": 0.02, "detectable": 0.031,
            "n": 4000, "verdict": "supported"}  # fmt: skip
     for name, value in row.items():
-        frame[name] = frame[name].astype(object)
+        frame[name] = frame[name].astype("Int64" if name == "n" else object)
         frame.at["C1a", name] = value
     figures.ledger(frame, "The ledger at laptop")
     first, second = re.findall("<tr>.*?</tr>", shown[0][0]["text/html"], re.S)[2:4]
-    assert all(part in first for part in ("max − mean", "+1.2 [-0.4, +2.8]", "0.020", "3.1", "supported"))
+    assert all(part in first for part in ("max − mean", "+1.2 [-0.4, +2.8]", "0.020", "3.1", ">4000<", "supported"))
     assert "not run at this scale" in second and "nan" not in second.lower() and "–" in second

@@ -298,13 +298,14 @@ def test_files_that_do_not_belong_together_are_refused(folder):
 
 def test_the_labels_lie_beside_the_predictions(folder):
     table = Table("laptop", folder)
-    assert table.labels("imdb").tolist() == LABELS.tolist()
+    assert table.labels(dataset="imdb").tolist() == LABELS.tolist()
     table.add(made_up(1)[0] | {"dataset": "rotten_tomatoes"}, np.ones(2, np.float16), np.array([1, 0]))
     again = Table("laptop", folder)
-    assert again.labels("rotten_tomatoes").tolist() == [1, 0] and again.labels("imdb").tolist() == LABELS.tolist()
+    assert again.labels(dataset="rotten_tomatoes").tolist() == [1, 0]
+    assert again.labels(dataset="imdb").tolist() == LABELS.tolist()
     again.add(*made_up(2)[:2], 1 - LABELS)
-    with pytest.raises(ValueError, match="rows about different test texts of imdb: run the grid to its end"):
-        again.labels("imdb")
+    with pytest.raises(ValueError, match="rows about other test texts in {'dataset': 'imdb'}: run the grid to its end"):
+        again.labels(dataset="imdb")
 
 
 def test_what_was_not_run_is_not_shown(folder):

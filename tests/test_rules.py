@@ -1,11 +1,13 @@
 """Rules: made-up results of known truth get the right verdict, and noise gets none."""
 
-from dataclasses import replace
-
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from helpers import rules
+from helpers.contrasts import Contrast
+from helpers.evaluation import Interval
 from helpers.records import NotRun
 from helpers.rules import EQUAL, NO_DIFFERENCE, PAPER, Results
 from tests.test_contrasts import slack
@@ -19,6 +21,10 @@ MUCH = 1.0  # of log-odds: some 13 points
 def plant(pool: str = "max", **signs: float) -> dict:
     """An effect of one pooling on each model and each data set, with the signs given."""
     return {(model, data, pool): MUCH * signs.get(model, 1) * signs.get(data, 1) for model in PAIR for data in DATA}
+
+
+def times(factor: float, planted: dict) -> dict:
+    return {place: factor * effect for place, effect in planted.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +51,7 @@ def test_poolings_differ_where_a_difference_was_planted(planted, expected):
     assert verdict(rules.poolings_differ, planted) == expected
 
 
-TURNS, GROWS = "supported", "depends: gaps change, but no order turns round"
+TURNS, GROWS = "supported", "depends: gaps change, but another best pooling is not shown"
 
 
 @pytest.mark.parametrize("planted, of_model, of_data", [
@@ -55,6 +61,8 @@ TURNS, GROWS = "supported", "depends: gaps change, but no order turns round"
     (plant(rt=-1), NO_DIFFERENCE, TURNS),
     (plant(gpt2=0), GROWS, NO_DIFFERENCE),
     (plant(rt=0), NO_DIFFERENCE, GROWS),
+    (times(2.5, plant("mean")) | plant(gpt2=-1), GROWS, NO_DIFFERENCE),  # the losers change places, the best stays
+    (times(2.5, plant("mean")) | plant(rt=-1), NO_DIFFERENCE, GROWS),
 ])  # fmt: skip
 def test_the_best_depends_on_something_only_where_the_order_turns_round(planted, of_model, of_data):
     assert verdict(rules.best_depends_on_model, planted) == of_model
@@ -65,7 +73,7 @@ def test_the_best_depends_on_something_only_where_the_order_turns_round(planted,
     ({}, NO_DIFFERENCE),
     (plant(), "supported"),
     (plant(bert=-1), "refuted: max is beaten"),
-    (plant() | plant("mean"), NO_DIFFERENCE),  # both are better than the weighted sum: max is not *best*
+    (plant() | plant("mean"), "depends: max beats weighted_sum, not shown for mean"),
     (plant("mean"), "refuted: max is beaten"),
     (plant(bert=0), NO_DIFFERENCE),  # on the GPT-2 only
 ])  # fmt: skip
@@ -79,20 +87,37 @@ def test_max_is_best_only_where_it_beats_both(planted, expected):
 def test_a_larger_spread_is_found_in_twelve_cells(wild, expected):
     made = results(np.random.default_rng(2), wild=wild)
     found = rules.less_consistent(made)
-    assert found.verdict == expected and found.strongest.n == len(rules.spreads(made)) == 12
+    assert found.verdict == expected and found.evidence.n.item() == len(rules.spreads(made)) == 12
     right = {pool: ((runs > 0.5) == made.labels["rt"]).mean(axis=1) for pool, runs in
              made.predictions["gpt2", "frozen", "rt"].items()}  # fmt: skip
     ratio = right["weighted_sum"].std(ddof=1) / right["mean"].std(ddof=1)
     assert rules.spreads(made).ratio["gpt2, frozen, rt"] == pytest.approx(ratio)
 
 
-def test_few_cells_can_never_decide_and_a_spread_of_zero_is_no_verdict():
+def test_an_unfinished_grid_decides_nothing_about_spreads():
     made = results(np.random.default_rng(3), wild={"weighted_sum": 8})
-    with pytest.raises(NotRun, match="7 cells of the grid are complete: the sign flips need 8"):
-        rules.less_consistent(replace(made, predictions=dict(list(made.predictions.items())[:7])))
-    made.predictions["bert", "frozen", "rt"]["mean"] = np.full((SEEDS, 500), 0.9)
-    with pytest.raises(ValueError, match="All seeds of bert, frozen, rt have the same accuracy"):
+    del made.predictions["other", "frozen", "rt"]
+    with pytest.raises(NotRun, match="1 of 12 cells are not complete, the first is other, frozen, rt"):
         rules.less_consistent(made)
+
+
+def test_a_pooling_that_never_moves_is_no_crash():
+    made = results(np.random.default_rng(3))
+    made.predictions["bert", "frozen", "rt"]["mean"] = made.predictions["bert", "frozen", "rt"]["weighted_sum"] = (
+        np.full((SEEDS, 500), 0.9)
+    )
+    assert rules.less_consistent(made).verdict == NO_DIFFERENCE
+
+
+def test_the_row_that_decides_is_the_one_that_the_verdict_speaks_of():
+    middle = results(np.random.default_rng(1), times(2, plant("mean")) | plant())
+    found = rules.max_is_best(middle)  # max is far above the weighted sum, and below the mean
+    assert found.verdict == "refuted: max is beaten" and found.evidence.test[found.deciding] == "max − mean"
+    found = rules.max_is_best(results(np.random.default_rng(1), plant() | times(0.4, plant("mean"))))
+    assert found.verdict == "supported" and found.evidence.test[found.deciding] == "max − mean", "the weaker one"
+    turned = rules.best_depends_on_model(results(np.random.default_rng(1), plant(gpt2=-1)))
+    best = {"bert": "max", "gpt2": "mean" if turned.evidence.gpt2[2].value > 0 else "weighted_sum"}
+    assert turned.evidence.test[turned.deciding] == f"max − {best['gpt2']}"
 
 
 def test_equal_methods_on_many_texts_are_shown_to_be_equal():
@@ -103,7 +128,7 @@ def test_equal_methods_on_many_texts_are_shown_to_be_equal():
     found = {(model, "fine-tuned", data): {
         pool: predictions(labels[data], base[data] + rng.normal(0, 0.01, 20_000) < 0.8) for pool in PAPER
     } for model in PAIR for data in DATA}  # fmt: skip
-    made = Results(labels, found, PAIR, DATA)
+    made = Results(labels, found, PAIR, DATA, tuple(found))
     for rule in RULES[:4]:
         assert rule(made).verdict == "refuted: all differences are within 2 points"
 
@@ -111,7 +136,20 @@ def test_equal_methods_on_many_texts_are_shown_to_be_equal():
 def test_too_little_data_is_no_detectable_difference_and_says_what_it_could_have_seen():
     found = rules.poolings_differ(results(np.random.default_rng(5), {key: 0.1 for key in plant()}, n=40))
     assert found.verdict == NO_DIFFERENCE and found.evidence.detectable.min() > 0.08
-    assert found.strongest.p == found.evidence.p.min()
+    assert found.deciding == found.evidence.p.idxmin()
+
+
+def evidence(p: list[float], p_equal: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"p": p, "p_equal": p_equal})
+
+
+def test_all_differences_have_to_be_small_at_the_corrected_level():
+    assert rules._no_effect(evidence([1, 1, 1], [0.04, 0.01, 0.02])).verdict == EQUAL
+    assert rules._no_effect(evidence([1, 1, 1], [0.04, 0.01, 0.06])).verdict == NO_DIFFERENCE
+    found = {("a", "b"): Contrast(Interval(0.0, 0, 0), 1.0, 0.01, 30.0)}
+    made = rules._evidence(found, results(np.random.default_rng(0)))
+    assert made.p_equal.item() == pytest.approx(5 * stats.t(30).sf(2)) and made.p_equal.item() > 0.05
+    assert made.detectable.item() == pytest.approx((stats.t(30).ppf(0.995) + stats.t(30).ppf(0.8)) * 0.01)
 
 
 @pytest.mark.parametrize("rule", RULES[:4])
