@@ -22,7 +22,7 @@ from helpers.records import RESULTS
 TABLE = RESULTS / "finetuning_rates.csv"
 SETTINGS = grid.SCALES["laptop"]
 SEED = 100  # the grid draws with 0 to 4
-RATES = {"mini-bert": (1e-4, 3e-4, 1e-3), "mini-gpt2": (1e-4, 3e-4, 1e-3), "minilm": (3e-5, 1e-4, 3e-4)}
+RATES = {"mini-bert": (3e-5, 1e-4, 3e-4, 1e-3), "mini-gpt2": (3e-5, 1e-4, 3e-4, 1e-3), "minilm": (3e-5, 1e-4, 3e-4)}
 POOLINGS = ("mean", "max")
 
 
