@@ -91,6 +91,7 @@ SCALES = {
     ),
 }  # fmt: skip
 
+
 def plan(settings: Settings) -> list[Run]:
     """Return every run of a scale, the cheap ones first."""
     trained, random = [*settings.rates], [f"{model}-random" for model in settings.pair]

@@ -90,7 +90,10 @@ def read(table: Table, scale: str) -> Results:
     planned = tuple(product(settings.rates, ("frozen", "fine-tuned"), settings.labels))
     for model, mode, dataset in planned:
         cell = {"model": model, "mode": mode, "dataset": dataset, "labels": max(settings.labels[dataset])}
-        rows = table.rows[(table.rows[list(cell)] == list(cell.values())).all(axis=1)]
+        try:
+            rows = table.select(**cell)
+        except NotRun:
+            continue
         rows = rows[rows.pooling.isin(PAPER) & (rows.seed < settings.seeds)]
         alike = rows[["configuration", "answers"]].drop_duplicates()
         if len(rows) == len(PAPER) * settings.seeds and len(alike) == 1:

@@ -9,14 +9,10 @@ from scipy import stats
 
 from helpers.contrasts import Contrast, combined, contrast, spread
 from helpers.evaluation import Interval, compare
+from tests.test_evaluation import slack
 from tools.made_up import predictions
 
 GAP, INTERACTION = (1, -1), (1, -1, -1, 1)
-
-
-def slack(share: float, runs: int) -> float:
-    """Three standard errors of a simulated share."""
-    return 3 * math.sqrt(share * (1 - share) / runs)
 
 
 def made(rng, n: int, *shares: float, seeds: int = 5, seed_sd: float = 0.0):

@@ -11,6 +11,7 @@ from scipy import stats
 from helpers import evaluation
 from helpers.evaluation import Interval, accuracy, compare, compare_all, correctness, holm
 from helpers.evaluation import smallest_detectable_difference as detectable
+from tools.made_up import predictions
 
 #: Standard errors that a simulated share may stray from the truth: 3 happen once in 370 honest runs,
 #: and the seeds are fixed, so a run that passed once passes always.
@@ -19,11 +20,6 @@ ERRORS = 3
 
 def slack(share: float, runs: int) -> float:
     return ERRORS * math.sqrt(share * (1 - share) / runs)
-
-
-def predictions(labels: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Probabilities that are right exactly where told."""
-    return np.where(np.asarray(right, bool) == (labels == 1), 0.9, 0.1)
 
 
 def paired(rng, runs: int, n: int, only_a: float, only_b: float, both: float):

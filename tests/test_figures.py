@@ -185,7 +185,7 @@ def test_a_claim_is_shown_with_its_rule_and_later_with_its_evidence(shown):
     figures.claim(one)
     assert all(part in shown[0][0].data for part in (one.id, one.sentence, one.test, one.rule))
     figures.verdict(one, Verdict("supported", EVIDENCE, 0), "laptop")
-    told = ["Evidence on C1b (laptop); effects in points", "+1.2 [-0.4, +2.8]", "&lt;0.001", "3.1", "4000",
+    told = ["Evidence on C1b (laptop); effects in points", "+1.2 [-0.4, +2.8]", "&lt;0.001", "3.1", "0.300", "4000",
             "+2.0 [+1.0, +3.0]"]  # fmt: skip
     assert [part for part in told if part not in shown[1][0]["text/html"]] == []
     assert shown[2][0].data == "**C1b: supported** (laptop)."

@@ -1,6 +1,6 @@
 """Drift watch: does a slice of the grid still come out as it was recorded, with today's packages on this machine?
 
-    python -m tools.drift          # about five minutes; ends with 1 only if a difference is too large to be chance
+    python -m tools.drift          # ends with 1 only if a difference is too large to be chance
 """
 
 import argparse
@@ -49,7 +49,7 @@ def judge(recorded: np.ndarray, again: np.ndarray, cells: int) -> dict[str, obje
     reach = stats.t.ppf(1 - ALPHA / 2, len(recorded) - 1) * error
     change = again - recorded
     still = np.ptp(change) < 1e-12  # every seed moved alike, or none at all: no spread, and t has no value
-    p = float(still and not change.any()) if still else stats.ttest_1samp(change, 0).pvalue
+    p = float(not change.any()) if still else stats.ttest_1samp(change, 0).pvalue
     return {"recorded": mean, "low": mean - reach, "high": mean + reach, "again": again.mean(),
             "inside": bool(abs(change.mean()) <= reach),
             "drift": bool(p < ALPHA / cells and abs(change.mean()) > TOLERANCE)}  # fmt: skip
@@ -72,8 +72,8 @@ def watch(table: records.Table, settings: grid.Settings) -> pd.DataFrame:
         again.setdefault(astuple(run)[:-1], []).append(expit(grid.execute(run, settings)[1].astype(float)))
     rows = {}
     for cell, found in again.items():
-        then = table.probabilities(**dict(zip(records.KEY, cell, strict=False)))[: settings.seeds]
-        labels, now = table.labels(dataset=cell[3]), np.stack(found)
+        key = dict(zip(records.KEY, cell, strict=False))
+        then, labels, now = table.probabilities(**key)[: settings.seeds], table.labels(**key), np.stack(found)
         accuracies = (evaluation.correctness(labels, part).mean(axis=1) for part in (then, now))
         changed = ((then > 0.5) != (now > 0.5)).mean()
         rows["/".join(map(str, cell))] = judge(*accuracies, len(again)) | {"decided differently": changed}
