@@ -4,7 +4,9 @@ import base64
 import hashlib
 import io
 import math
+from collections.abc import Sequence
 from html import escape
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -13,8 +15,11 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from helpers import evaluation
+from helpers.cells import Cell
 from helpers.claims import Claim
 from helpers.evaluation import Interval
+from helpers.grid import SCALES
 from helpers.rules import Verdict
 
 INK = "#1b1b1b"
@@ -110,6 +115,17 @@ def comparisons(frame: pd.DataFrame, caption: str) -> None:
     table(shown, caption, {"seed SD": "{:.3f}", "detectable": "{:.1f}"})
 
 
+def cell(one: Cell) -> None:
+    """Display every method of a cell of the grid against the mean, the most accurate on top."""
+    found = evaluation.compare_all(one.answers, one.poolings | one.baselines, reference="mean")
+    tokens, seeds = SCALES[one.scale].lengths[one.dataset], len(one.poolings["mean"])
+    comparisons(
+        found.sort_values("accuracy", ascending=False, kind="stable"),
+        f"{one.mode.capitalize()} {one.model}; {one.dataset}, first {tokens} tokens; {one.labels:,} labels; "
+        f"{len(one.answers):,} test texts; {seeds} seeds ({one.scale})",
+    )
+
+
 def intervals(effects: dict[str, Interval], xlabel: str, zero: float | None = None) -> tuple[Figure, str]:
     """Draw estimates with their intervals, one line each, the first on top.
 
@@ -134,6 +150,24 @@ def intervals(effects: dict[str, Interval], xlabel: str, zero: float | None = No
         axes.axvline(zero, color=INK, linewidth=1)
     axes.set(xlabel=xlabel, yticks=range(len(effects)), yticklabels=list(reversed(effects)))
     return figure, f"{xlabel}: " + "; ".join(f"{name} {effect}" for name, effect in effects.items()) + "."
+
+
+def lines(series: dict[str, list[Interval]], x: Sequence[float], xlabel: str, ylabel: str) -> tuple[Figure, str]:
+    """Draw estimates along an axis, one line a series, with their 95% intervals.
+
+    Returns
+    -------
+    Figure, str
+        And the alt text that tells where each line begins and ends.
+    """
+    figure, axes = plt.subplots()
+    for (name, found), marker in zip(series.items(), cycle("os^DvX"), strict=False):
+        reach = [[one.value - one.low for one in found], [one.high - one.value for one in found]]
+        axes.errorbar(x, [one.value for one in found], reach, marker=marker, capsize=3, label=name)
+    axes.set(xlabel=xlabel, ylabel=f"{ylabel}, with 95% interval", xticks=x, xticklabels=x)
+    axes.legend(frameon=False)
+    ends = "; ".join(f"{name} from {found[0].value:.2f} to {found[-1].value:.2f}" for name, found in series.items())
+    return figure, f"{ylabel} by {xlabel}: {ends}."
 
 
 def learning_curve(history: list[dict[str, float]]) -> tuple[Figure, str]:

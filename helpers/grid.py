@@ -71,7 +71,7 @@ class Settings:
 
 
 _LAPTOP = Settings(
-    "laptop", {"mini-bert": 3e-4, "mini-gpt2": 3e-4, "minilm": 1e-4}, ("mini-bert", "mini-gpt2"),
+    "laptop", {"mini-bert": 1e-4, "mini-gpt2": 1e-4, "minilm": 3e-5}, ("mini-bert", "mini-gpt2"),
     {"imdb": 128, "rotten_tomatoes": 64}, labels={"imdb": LABELS, "rotten_tomatoes": LABELS}, validation=250, test=2000,
 )  # fmt: skip
 _MOST = {"imdb": (max(LABELS),), "rotten_tomatoes": (max(LABELS),)}

@@ -6,6 +6,8 @@ import pytest
 from helpers import grid
 from tools import choose_rates
 
+TABLE = choose_rates.TABLE  # the committed one
+
 
 class Inline:
     """Does the work in this process."""
@@ -53,6 +55,13 @@ def test_another_protocol_is_tried_again(tried, monkeypatch):
     monkeypatch.setattr(grid.finetuning, "CLIP", 2.0)
     choose_rates.main()
     assert len(tried) == 8 and len(pd.read_csv(choose_rates.TABLE)) == 4
+
+
+def test_the_grids_rates_are_those_that_won():
+    losses = pd.read_csv(TABLE).groupby(["model", "rate"]).validation_loss.mean()
+    assert dict(iter(losses.groupby("model").idxmin())) == choose_rates.SETTINGS.rates
+    tried = {model: tuple(part.index.get_level_values("rate")) for model, part in losses.groupby("model")}
+    assert tried == choose_rates.RATES, "the table has every candidate"
 
 
 def test_the_draw_is_none_of_the_grids():

@@ -1,0 +1,78 @@
+"""One cell of the grid at a time: a model, frozen or fine-tuned, on one data set, beside the baselines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers import contrasts, grid
+from helpers.contrasts import Contrast
+from helpers.records import Table
+
+BASELINES = {"TF-IDF, same part": "tfidf-cut", "TF-IDF, whole text": "tfidf", "majority": "majority"}
+RANDOM = "mean, random weights"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What the runs of one model predicted on one data set, with the most labels that it was given.
+
+    Attributes
+    ----------
+    scale, model, mode, dataset : str
+        As in `grid.Run`.
+    labels : int
+        Number of labelled texts.
+    answers : ndarray of {0, 1}, shape [n]
+        Labels of the test texts.
+    poolings : dict
+        Pooling -> probabilities of *positive*, ``[seeds, n]``.
+    baselines : dict
+        The same of what every pooling is held against: TF-IDF, the majority, and, where it was run, the mean of the
+        same architecture with random weights. They had the same labels and seeds.
+    """
+
+    scale: str
+    model: str
+    mode: str
+    dataset: str
+    labels: int
+    answers: np.ndarray
+    poolings: dict[str, np.ndarray]
+    baselines: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        return f"{self.mode} {self.model}, {self.dataset}"
+
+    def contrast(self, poolings: Sequence[str], weights: Sequence[float], texts: np.ndarray | None = None) -> Contrast:
+        """Return a weighted sum of accuracies, over texts and seeds: ``contrast(["max", "mean"], [1, -1])`` is a gap.
+
+        Parameters
+        ----------
+        poolings : sequence of str
+            Poolings, or baselines.
+        weights : sequence of float
+        texts : ndarray of bool, shape [n], optional
+            Which texts count; all without it.
+        """
+        found = self.poolings | self.baselines
+        chosen = np.ones(len(self.answers), bool) if texts is None else texts
+        return contrasts.contrast(self.answers[chosen], [found[name][:, chosen] for name in poolings], weights)
+
+
+def read(table: Table, scale: str, model: str, mode: str, dataset: str) -> Cell:
+    """Return one cell of a scale's table.
+
+    Raises
+    ------
+    NotRun
+        A part of the cell has not been run.
+    """
+    settings = grid.SCALES[scale]
+    cell = {"dataset": dataset, "labels": max(settings.labels[dataset])}
+    baselines = {shown: table.probabilities(model=name, **cell) for shown, name in BASELINES.items()}
+    if model in settings.pair:
+        baselines[RANDOM] = table.probabilities(model=f"{model}-random", pooling="mean", mode=mode, **cell)
+    poolings = table.predictions(list(settings.poolings), model=model, mode=mode, **cell)
+    return Cell(scale, model, mode, dataset, cell["labels"], table.labels(**cell), poolings, baselines)
