@@ -10,7 +10,8 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
-from helpers.encoders import TOKEN_BUDGET, Encoder, by_length, encode
+from helpers.classifiers import Classifier, Normed
+from helpers.encoders import Encoder, encode
 from helpers.heads import LEARNING_RATE, WEIGHT_DECAY, check_parts
 from helpers.pooling import Pooling, pool_all
 
@@ -22,7 +23,7 @@ CHECKS = 2  # an epoch: how often the validation loss is taken
 PATIENCE = 2  # checks without a lower validation loss
 
 
-class FineTuned(nn.Module):
+class FineTuned(Classifier):
     """An encoder, a pooling and a head that were trained together.
 
     Attributes
@@ -32,41 +33,10 @@ class FineTuned(nn.Module):
     """
 
     def __init__(self, encoder: Encoder, pooling: Pooling, center: Tensor, max_length: int):
-        super().__init__()
-        self.transformer = copy.deepcopy(encoder.model).requires_grad_(True)
-        self.transformer.config.use_cache = False  # a decoder would keep keys and values for a next token
-        self.pooling = copy.deepcopy(pooling)
-        # One scale for every pooling: what the frozen encoder gives all texts is taken off, the rest is brought to one
-        # length. A probe's scale, the spread over the texts, would not do: a state that is the same for all texts, as a
-        # GPT-2's first one, has none, and training would blow up what moves it.
-        self.register_buffer("center", center)  # [width of a pooled vector]
-        self.scale = nn.LayerNorm(len(center), elementwise_affine=False)
-        self.linear = nn.utils.skip_init(nn.Linear, len(center), 1)  # it takes none of the caller's random numbers
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
-        self.max_length, self.history = max_length, []
-        self._encoder = encoder  # for its tokenizer
-        self.to(encoder.model.device)
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return the log-odds of *positive*: token numbers ``[n, T]``, mask ``[n, T]`` -> ``[n]``."""
-        states = self.transformer(input_ids=ids, attention_mask=mask.long()).last_hidden_state  # [n, T, d]
-        return self.linear(self.scale(self.pooling(states, mask) - self.center)).squeeze(-1)
-
-    @torch.no_grad()
-    def logits(self, texts: list[str]) -> Tensor:
-        """Return the log-odds of *positive* for each text, ``[n]``."""
-        tokens, device = self._encoder.tokens(texts, self.max_length), self._encoder.model.device.type
-        found = torch.empty(len(texts))
-        self.eval()
-        for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[device]):
-            with torch.autocast(device, self._encoder.dtype, enabled=self._encoder.dtype != torch.float32):
-                found[rows] = self(*self._encoder.pad([tokens[row] for row in rows])).float().cpu()
-        return found
-
-    def probabilities(self, texts: list[str]) -> np.ndarray:
-        """Return the probability of *positive* for each text, ``[n]``."""
-        return self.logits(texts).sigmoid().numpy()
+        transformer = copy.deepcopy(encoder.model).requires_grad_(True)
+        transformer.config.use_cache = False  # a decoder would keep keys and values for a next token
+        super().__init__(encoder, transformer, copy.deepcopy(pooling), Normed(center), max_length)
+        self.history = []
 
 
 def fine_tune(
@@ -167,7 +137,7 @@ def fine_tune(
 
 def _rates(tuned: FineTuned, rate: float, steps: int) -> tuple[AdamW, LambdaLR]:
     """Rates that rise for a tenth of the steps and then fall to zero: one for the encoder, one for what is new."""
-    new = [*tuned.pooling.parameters(), *tuned.linear.parameters()]
+    new = [*tuned.pooling.parameters(), *tuned.head.linear.parameters()]
     groups = [{"params": tuned.transformer.parameters(), "lr": rate}, {"params": new, "lr": LEARNING_RATE}]
     # Fused: one pass over the weights. Else MiniLM's table of words costs a quarter of a step on short texts.
     optimizer = AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)

@@ -48,6 +48,10 @@ class Probe(nn.Module):
         """Return the log-odds of *positive*: ``[n, d]`` -> ``[n]``."""
         return self.linear((vectors - self.center) / self.spread).squeeze(-1)
 
+    def directions(self, vectors: Tensor) -> Tensor:
+        """Return the direction w of each text, ``[n, d]``: its log-odds are ``w · (vector − center) + bias``."""
+        return (self.linear.weight / self.spread).expand_as(vectors)  # [1, d] -> [n, d]
+
     @torch.no_grad()
     def probabilities(self, vectors: Tensor) -> np.ndarray:
         """Return the probability of *positive* for each text, ``[n]``."""

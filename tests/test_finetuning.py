@@ -102,10 +102,10 @@ def test_before_the_first_step_it_reads_what_the_frozen_encoder_gives(bert):
         vectors = torch.cat([state.mean(dim=1) for state in states])
     start = finetuning.FineTuned(bert, pooling.Mean(), vectors.mean(dim=0), 32).eval()
     assert start.logits(texts).abs().max() == 0
-    nn.init.normal_(start.linear.weight, generator=torch.Generator().manual_seed(0))
+    nn.init.normal_(start.head.linear.weight, generator=torch.Generator().manual_seed(0))
     scaled = nn.functional.layer_norm(vectors - vectors.mean(dim=0), (32,))
     # Rounding of about 1e-7 in the states, beside differences between texts of about 0.1, through 32 weights.
-    assert torch.allclose(start.logits(texts), (scaled @ start.linear.weight.T).squeeze(1), atol=1e-3)
+    assert torch.allclose(start.logits(texts), (scaled @ start.head.linear.weight.T).squeeze(1), atol=1e-3)
 
 
 def test_the_check_with_the_lowest_validation_loss_is_kept(bert, small, monkeypatch):
@@ -139,7 +139,7 @@ def test_two_steps_are_the_librarys_adamw_on_clipped_gradients(bert, monkeypatch
     center = pooling.pool_all(pooling.Mean(), encoders.encode(bert, [texts[row] for row in TRAIN], 32)).mean(dim=0)
     model = finetuning.FineTuned(bert, pooling.Mean(), center, 32).train()
     optimizer = torch.optim.AdamW(
-        [{"params": model.transformer.parameters()}, {"params": model.linear.parameters()}], weight_decay=1e-2
+        [{"params": model.transformer.parameters()}, {"params": model.head.linear.parameters()}], weight_decay=1e-2
     )
     torch.manual_seed(0)
     lengths = [len(ids) for ids in bert.tokens(texts, 32)]
@@ -152,7 +152,7 @@ def test_two_steps_are_the_librarys_adamw_on_clipped_gradients(bert, monkeypatch
         for group, rate in zip(optimizer.param_groups, (1e-2, 3e-3), strict=True):
             group["lr"] = share * rate
         optimizer.step()
-    assert torch.allclose(found.linear.weight, model.linear.weight, atol=1e-5)
+    assert torch.allclose(found.head.linear.weight, model.head.linear.weight, atol=1e-5)
     key = "encoder.layer.0.output.dense.weight"
     assert torch.allclose(found.transformer.state_dict()[key], model.transformer.state_dict()[key], atol=1e-5)
 

@@ -1,0 +1,183 @@
+"""How well an explanation holds: does the answer change when the tokens go that it names?
+
+An explanation is one score a token, in log-odds of *positive*, as `explain` gives it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from helpers.classifiers import Classifier
+from helpers.encoders import TOKEN_BUDGET, by_length
+from helpers.evaluation import CONFIDENCE, RESAMPLES, Interval
+from helpers.explain import around
+
+SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)  # of the tokens, as in ERASER
+DRAWS = 10  # random orders
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """How far the probability of the predicted class falls, by text and share of the tokens (`SHARES`).
+
+    Attributes
+    ----------
+    comprehensiveness : ndarray, shape [n, 5]
+        Without the tokens of the highest scores. Higher is better.
+    sufficiency : ndarray, shape [n, 5]
+        With nothing but them. Lower is better.
+    """
+
+    comprehensiveness: np.ndarray
+    sufficiency: np.ndarray
+
+
+class Eraser:
+    """Takes tokens out of some texts and asks again (ERASER, DeYoung et al. 2020).
+
+    Parameters
+    ----------
+    model : Classifier
+    texts : list of str, length n
+    by : str
+        "deletion": the tokens are cut out and the rest moves together. "hiding": they stay in their places, but no
+        token and no pooling looks at them.
+    """
+
+    def __init__(self, model: Classifier, texts: list[str], by: str = "deletion"):
+        if by not in ("deletion", "hiding"):
+            raise ValueError(f"by is {by!r}: choose 'deletion' or 'hiding'.")
+        self.model, self.by = model, by
+        self.tokens = model.encoder.tokens(texts, model.max_length)
+        special = around(model.encoder)
+        self.free = [[place for place, token in enumerate(part) if token not in special] for part in self.tokens]
+        if short := [row for row, free in enumerate(self.free) if len(free) < 2]:
+            raise ValueError(f"Row {short[0]} has fewer than two tokens: nothing can be taken out and something left.")
+        logits = model.logits_of_tokens(self.tokens)
+        self.sign = torch.where(logits > 0, 1.0, -1.0)  # [n]: the predicted class
+        self.before = (self.sign * logits).sigmoid().numpy()
+
+    def erase(self, scores: Sequence[Tensor]) -> Erasure:
+        """Return what happens without the tokens of the highest scores, and with them alone.
+
+        Parameters
+        ----------
+        scores : sequence of Tensor, length n
+            Of each text one score a token, for *positive*; for texts that are predicted negative they are turned round.
+        """
+        gone, stay = [], []
+        for free, score, sign in zip(self.free, scores, self.sign, strict=True):
+            order = sorted(free, key=lambda place: -float(sign * score[place]))
+            for share in SHARES:
+                count = min(max(1, round(share * len(free))), len(free) - 1)  # something goes and something stays
+                gone.append(set(order[:count]))
+                stay.append(set(order[count:]))
+        return Erasure(*(self._fall(part) for part in (gone, stay)))
+
+    def chance(self, seed: int = 0) -> Erasure:
+        """Return the same for random orders of the tokens: the mean of ten."""
+        rng = np.random.default_rng(seed)
+        draws = [self.erase([torch.tensor(rng.random(len(part))) for part in self.tokens]) for _ in range(DRAWS)]
+        return Erasure(*(np.mean([getattr(draw, name) for draw in draws], axis=0) for name in Erasure.__annotations__))
+
+    def most(self) -> np.ndarray:
+        """Return how far the probability falls when all tokens but the special ones and one go, ``[n]``.
+
+        The one that stays is the first: a text of a GPT-2 without special tokens would be empty.
+        """
+        gone = [set(free[1:]) for free in self.free for _ in SHARES]
+        return self._fall(gone)[:, 0]
+
+    def _fall(self, gone: list[set[int]]) -> np.ndarray:
+        """The fall in probability without some places, five variants of each text: ``[n, 5]``."""
+        every = [part for part in self.tokens for _ in SHARES]
+        if self.by == "deletion":
+            kept = [[token for place, token in enumerate(part) if place not in out]
+                    for part, out in zip(every, gone, strict=True)]  # fmt: skip
+            logits = self.model.logits_of_tokens(kept)
+        else:
+            logits = self._hidden(every, gone)
+        signs = self.sign.repeat_interleave(len(SHARES))
+        after = (signs * logits).sigmoid().numpy().reshape(-1, len(SHARES))  # [n * 5] -> [n, 5]
+        return self.before[:, None] - after
+
+    @torch.no_grad()
+    def _hidden(self, tokens: list[list[int]], gone: list[set[int]]) -> Tensor:
+        found = torch.empty(len(tokens))
+        for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[self.model.encoder.model.device.type]):
+            ids, mask = self.model.encoder.pad([tokens[row] for row in rows])
+            for number, row in enumerate(rows):
+                mask[number, list(gone[row])] = False
+            found[rows] = self.model(ids, mask).float().cpu()
+        return found
+
+
+def faithfulness(found: Erasure, chance: Erasure, most: np.ndarray, seed: int = 0) -> dict[str, Interval]:
+    """Return how much better than a random order of the same model an explanation is: 0 is no better.
+
+    The gain over chance, mean over the shares of tokens, as a part of what there is to lose in this model (`most`): raw
+    falls of different models cannot be compared (Edin et al. 2024, arXiv:2408.08137, who normalise by the best and the
+    worst order instead). Bootstrap over the texts.
+
+    Returns
+    -------
+    dict
+        comprehensiveness and sufficiency, both so that more is better.
+    """
+    gains = {
+        "comprehensiveness": found.comprehensiveness - chance.comprehensiveness,
+        "sufficiency": chance.sufficiency - found.sufficiency,
+    }
+    return {name: _ratio(part.mean(axis=1), most, seed) for name, part in gains.items()}
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray, seed: int) -> Interval:
+    """A ratio of two means over the same texts, with its interval."""
+    found = stats.bootstrap(
+        (part, whole), lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis), paired=True, vectorized=True,
+        n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", batch=500,
+        rng=np.random.default_rng(seed),
+    ).confidence_interval  # fmt: skip
+    return Interval(float(part.mean() / whole.mean()), float(found.low), float(found.high))
+
+
+# On how many tokens does an explanation rest?
+
+
+def concentration(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the effective number of tokens, ``[n]``, and the share of the largest, ``[n]``.
+
+    Of the absolute scores p, brought to sum 1: 1 / Σ p² (Laakso and Taagepera 1979), and the largest p.
+
+    Raises
+    ------
+    ValueError
+        A text whose scores are all zero (named).
+    """
+    size = (scores.abs() * mask).double()
+    whole = size.sum(dim=1, keepdim=True)
+    if (empty := (whole == 0).nonzero()).numel():
+        raise ValueError(f"Row {int(empty[0, 0])} has no score but zero: it rests on no token.")
+    share = size / whole
+    return 1 / share.square().sum(dim=1), share.max(dim=1).values
+
+
+def agreement(a: Sequence[np.ndarray], b: Sequence[np.ndarray], seed: int = 0) -> Interval:
+    """Return the rank correlation (Spearman) of two scores of the same words, with a bootstrap over the texts.
+
+    Parameters
+    ----------
+    a, b : sequence of ndarray
+        One array of scores a text.
+    """
+    def rank(rows: np.ndarray) -> float:
+        return float(stats.spearmanr(*(np.concatenate([part[row] for row in rows]) for part in (a, b))).statistic)
+
+    rng, n = np.random.default_rng(seed), len(a)
+    drawn = [rank(rng.integers(n, size=n)) for _ in range(999)]
+    low, high = np.nanquantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(rank(np.arange(n)), float(low), float(high))
