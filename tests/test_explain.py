@@ -163,8 +163,9 @@ def test_integrated_gradients_of_a_bag_of_words_are_its_words(bert):
 def test_the_text_that_says_nothing(bert, gpt2):
     ids = torch.tensor(bert.tokens(["a dull film"], 32))
     table = bert.model.get_input_embeddings().weight
-    assert torch.equal(explain.baseline(bert, ids)[0, 0], table[bert.tokenizer.cls_token_id])
-    assert torch.equal(explain.baseline(bert, ids)[0, 1:-1], table[bert.tokenizer.mask_token_id].expand(ids.shape[1] - 2, -1))
+    found = explain.baseline(bert, ids)[0]
+    assert torch.equal(found[0], table[bert.tokenizer.cls_token_id])
+    assert torch.equal(found[1:-1], table[bert.tokenizer.mask_token_id].expand(ids.shape[1] - 2, -1))
     ids = torch.tensor(gpt2.tokens(["a dull film"], 32))
     mean = gpt2.model.get_input_embeddings().weight.mean(dim=0)
     assert torch.allclose(explain.baseline(gpt2, ids), mean.expand(1, ids.shape[1], -1))

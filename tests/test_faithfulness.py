@@ -86,7 +86,8 @@ def test_hiding_keeps_the_places_and_deletion_does_not(bert):
     with torch.no_grad():
         model.pooling.position_score[2] = 5.0  # the second word weighs most: but positions count what is left
     scores = [torch.tensor([0.0, 9.0, 0.0, 0.0, 0.0])]
-    falls = [Eraser(model, ["film warm end"], by).erase(scores).comprehensiveness[0, 0] for by in ("deletion", "hiding")]
+    erasers = [Eraser(model, ["film warm end"], by) for by in ("deletion", "hiding")]
+    falls = [eraser.erase(scores).comprehensiveness[0, 0] for eraser in erasers]
     # Without "film", "warm" is the first word for the pooling, whether hidden or deleted: places count real tokens.
     assert falls[0] == pytest.approx(falls[1], abs=1e-6) and falls[0] > 0.3
 
