@@ -38,9 +38,9 @@ def score_gaps(sentences: Sequence[Sentence], log_odds: np.ndarray, scale: float
         Index test: "name: female − male", "kin: …", and each nation minus the mean of all. Columns effect
         (`Interval`), p (not corrected), size (mean absolute gap of a pair), n (templates).
     """
-    frame = pd.DataFrame(sentences).assign(score=np.asarray(log_odds) / scale)
-    if frame.score.isna().any() or not scale > 0:
+    if not (np.isfinite(log_odds).all() and scale > 0):
         raise ValueError("Log-odds and scale must be numbers, and the scale above 0.")
+    frame = pd.DataFrame(sentences).assign(score=np.asarray(log_odds) / scale)
     rows = {}
     for slot, part in frame.groupby("slot", sort=False):
         if slot == "nation":

@@ -201,23 +201,30 @@ def encode_all(model: str, dataset: str, settings: Settings) -> None:
 
 
 def _probabilities(run: Run, settings: Settings) -> np.ndarray:
-    texts, labels, learn, choose = labelled(run, settings)
     tests, length = texts_of(run.dataset, "test", settings)["text"][:], settings.lengths[run.dataset]
     if run.mode == "baseline":
-        return BASELINES[run.model](texts, labels, learn, choose, tests, length)
-    encoder = encoder_of(run.model)
+        return BASELINES[run.model](*labelled(run, settings), tests, length)
+    model = fit(run, settings)
+    if run.mode == "fine-tuned":
+        return model.probabilities(tests)
+    return model.probabilities(encoders.encode(encoder_of(run.model), tests, length))
+
+
+def fit(run: Run, settings: Settings) -> heads.PooledProbe | finetuning.FineTuned:
+    """Return what a run trains: pooling and probe on frozen states, or everything, fine-tuned."""
+    texts, labels, learn, choose = labelled(run, settings)
+    encoder, length = encoder_of(run.model), settings.lengths[run.dataset]
     pooling = poolings.make(run.pooling, encoder.dim)
     if run.mode == "fine-tuned":
         rate = settings.rates[run.model.removesuffix("-random")]
         how = (run.seed, rate, settings.epochs, length)
-        return finetuning.fine_tune(encoder, pooling, texts, labels, learn, choose, *how).probabilities(tests)
+        return finetuning.fine_tune(encoder, pooling, texts, labels, learn, choose, *how)
     encode_all(run.model, run.dataset, settings)
-    states, others = (encoders.encode(encoder, part, length) for part in (texts, tests))
+    states = encoders.encode(encoder, texts, length)
     if any(True for _ in pooling.parameters()):
-        return heads.fit_pooling(pooling, states, labels, learn, choose, run.seed).probabilities(others)
-    vectors = poolings.pool_all(pooling, states)
-    probe = heads.fit_probe(vectors, labels, learn, choose, run.seed)
-    return probe.probabilities(poolings.pool_all(pooling, others))
+        return heads.fit_pooling(pooling, states, labels, learn, choose, run.seed)
+    probe = heads.fit_probe(poolings.pool_all(pooling, states), labels, learn, choose, run.seed)
+    return heads.PooledProbe(pooling, probe)
 
 
 def _majority(texts, labels, learn, choose, tests, length) -> np.ndarray:

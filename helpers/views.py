@@ -1,0 +1,73 @@
+"""A text whose words are coloured by a score: the same in JupyterLab, on Colab and in the book, in light and dark.
+
+Whatever stands in a review is shown as text: marks are escaped, and a mark that turns the reading direction round ends
+with its word.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from IPython.display import display
+
+from helpers.figures import INK, PAPER
+
+MOST_WORDS = 200
+UP, DOWN = (1, 115, 178), (222, 143, 5)  # blue and orange of seaborn's colour-blind palette
+STRONGEST = 0.6  # how much of the colour the largest score gets: the ink stays readable on it
+
+
+def explained(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -> None:
+    """Display texts with a score for each word, one line a row.
+
+    Colours are relative to the largest score of the row; the score stands above its word as a number.
+
+    Parameters
+    ----------
+    rows : dict
+        What a line is called -> its words, and their scores ``[words]``.
+    caption : str
+    """
+    display(bundle(rows, caption), raw=True)
+
+
+def bundle(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -> dict[str, str]:
+    """Return what `explained` displays: as HTML and as plain text. Parameters as there.
+
+    Raises
+    ------
+    ValueError
+        The words and scores of a line do not fit, or a score is not a number.
+    """
+    lines, plain = [], [caption]
+    for name, (words, scores) in rows.items():
+        scores = np.asarray(scores, float)
+        if len(words) != len(scores) or not np.isfinite(scores).all():
+            raise ValueError(f"{name}: {len(words)} words and {len(scores)} scores: give one finite score a word.")
+        shown = [*zip(map(_visible, words[:MOST_WORDS]), scores[:MOST_WORDS], strict=True)]
+        largest = max((abs(score) for _, score in shown), default=0.0)
+        rest = f" … and {len(words) - MOST_WORDS:,} more words" if len(words) > MOST_WORDS else ""
+        marked = " ".join(_marked(word, score, largest) for word, score in shown)
+        lines.append(f'<tr><th style="text-align:left;vertical-align:middle">{escape(name)}</th>'
+                     f'<td style="text-align:left;line-height:2.4">{marked}{rest}</td></tr>')  # fmt: skip
+        plain.append(f"{name}: " + " ".join(f"{word} ({score:+.2f})" for word, score in shown) + rest)
+    style = f"background:{PAPER};color:{INK};border-collapse:collapse"
+    html = f'<table style="{style}"><caption>{escape(caption)}</caption><tbody>{"".join(lines)}</tbody></table>'
+    return {"text/html": html, "text/plain": "\n".join(plain)}
+
+
+def _marked(word: str, score: float, largest: float) -> str:
+    share = STRONGEST * abs(score) / largest if largest else 0.0
+    paper = (int(PAPER[place : place + 2], 16) for place in (1, 3, 5))
+    mixed = "".join(f"{round((1 - share) * one + share * two):02x}"
+                    for one, two in zip(paper, UP if score > 0 else DOWN, strict=True))  # fmt: skip
+    style = f"background:#{mixed};color:{INK};padding:0 2px"
+    # rp stands for readers that know no ruby: word (+0.12). bdi keeps right-to-left text to itself.
+    return (f'<ruby style="{style}"><bdi>{escape(word)}</bdi><rp> (</rp>'
+            f'<rt style="color:{INK}">{score:+.2f}</rt><rp>)</rp></ruby>')  # fmt: skip
+
+
+def _visible(word: str) -> str:
+    """A control character has no look of its own: a mark takes its place."""
+    return "".join("\ufffd" if unicodedata.category(one) == "Cc" else one for one in word)
