@@ -65,7 +65,11 @@ def contrast(labels: np.ndarray, predictions: Sequence[np.ndarray], weights: Seq
     if len({part.shape for part in right}) > 1 or len(right[0]) < 2:
         given = ", ".join(str(len(part)) for part in right)
         raise ValueError(f"{given} seeds: give the same seeds, two or more, of all.")
-    values = sum(weight * part for weight, part in zip(weights, right, strict=True))  # [s, n]
+    return over(sum(weight * part for weight, part in zip(weights, right, strict=True)))
+
+
+def over(values: np.ndarray) -> Contrast:
+    """Return the mean of some values ``[s, n]``, of which both the seeds and the texts (or words, …) are samples."""
     by_text, by_seed = values.mean(axis=0), values.mean(axis=1)
     variances = np.array([part.var(ddof=1) / part.size for part in (by_text, by_seed)])
     return _contrast(float(values.mean()), variances, np.array(values.T.shape) - 1)

@@ -69,9 +69,10 @@ class Eraser:
         scores : sequence of Tensor, length n
             Of each text one score a token, for *positive*; for texts that are predicted negative they are turned round.
         """
-        gone, stay = [], []
+        gone, stay, rng = [], [], np.random.default_rng(0)
         for free, score, sign in zip(self.free, scores, self.sign, strict=True):
-            order = sorted(free, key=lambda place: -float(sign * score[place]))
+            # Among equal scores the order is drawn: the order of the text would be an explanation of its own.
+            order = sorted(rng.permutation(free).tolist(), key=lambda place: -float(sign * score[place]))
             for share in SHARES:
                 count = min(max(1, round(share * len(free))), len(free) - 1)  # something goes and something stays
                 gone.append(set(order[:count]))

@@ -212,14 +212,21 @@ def _probabilities(run: Run, settings: Settings) -> np.ndarray:
 
 def fit(run: Run, settings: Settings) -> heads.PooledProbe | finetuning.FineTuned:
     """Return what a run trains: pooling and probe on frozen states, or everything, fine-tuned."""
-    texts, labels, learn, choose = labelled(run, settings)
+    if run.mode == "frozen":
+        encode_all(run.model, run.dataset, settings)
+    return fit_on(run, settings, *labelled(run, settings))
+
+
+def fit_on(
+    run: Run, settings: Settings, texts: list[str], labels: np.ndarray, learn: np.ndarray, choose: np.ndarray
+) -> heads.PooledProbe | finetuning.FineTuned:
+    """Return what a run would train on other texts, or other labels (as `labelled` gives them)."""
     encoder, length = encoder_of(run.model), settings.lengths[run.dataset]
     pooling = poolings.make(run.pooling, encoder.dim)
     if run.mode == "fine-tuned":
         rate = settings.rates[run.model.removesuffix("-random")]
         how = (run.seed, rate, settings.epochs, length)
         return finetuning.fine_tune(encoder, pooling, texts, labels, learn, choose, *how)
-    encode_all(run.model, run.dataset, settings)
     states = encoders.encode(encoder, texts, length)
     if any(True for _ in pooling.parameters()):
         return heads.fit_pooling(pooling, states, labels, learn, choose, run.seed)

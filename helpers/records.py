@@ -96,14 +96,22 @@ class NotRun(ValueError):
     """Something was asked of runs that have not been made."""
 
 
-class Table:
-    """The runs of one scale: ``grid_<scale>.csv`` and ``grid_<scale>.safetensors``.
+class Rows:
+    """A tidy table with arrays beside it: ``<stem>.csv`` and ``<stem>.safetensors``.
+
+    Parameters
+    ----------
+    stem : str
+    key : list of str
+        Columns that say which row it is.
+    arrays : dict
+        Column that holds an array's checksum -> the key columns that name the array: rows which agree in them share it.
+    folder : Path
 
     Attributes
     ----------
     rows : DataFrame
-        One row a run: its key (`KEY`); accuracy, f1, loss, calibration_error, seconds, peak_memory_mb; commit,
-        versions, hardware, configuration, date; and checksums of what the run predicted and of its texts' labels.
+        One row a run.
 
     Raises
     ------
@@ -111,9 +119,10 @@ class Table:
         The two files do not belong together, or one is damaged.
     """
 
-    def __init__(self, scale: str, folder: Path = RESULTS):
-        self._csv, self._side = (folder / f"grid_{scale}.{kind}" for kind in ("csv", "safetensors"))
-        self.rows, self._kept = pd.DataFrame(columns=[*KEY, "configuration", "checksum", "answers"]), {}
+    def __init__(self, stem: str, key: list[str], arrays: dict[str, list[str]], folder: Path):
+        self._csv, self._side = (folder / f"{stem}.{kind}" for kind in ("csv", "safetensors"))
+        self._key, self._arrays = key, arrays
+        self.rows, self._kept = pd.DataFrame(columns=[*key, "configuration", *arrays]), {}
         if not self._csv.is_file():
             return
         self.rows = pd.read_csv(self._csv, dtype={"commit": str, "configuration": str})
@@ -123,35 +132,32 @@ class Table:
             raise ValueError(f"{self._side.name} is missing or damaged: fetch both files of {self._csv.stem} again, or "
                              "delete both to start again.") from error  # fmt: skip
         for row in self.rows.to_dict("records"):
-            if any(_checksum(self._kept.get(_name(row, what))) != row[what] for what in ("checksum", "answers")):
-                run = "/".join(str(row[key]) for key in KEY)
+            if any(_checksum(self._kept.get(self._name(row, what))) != row[what] for what in arrays):
+                run = "/".join(str(row[part]) for part in key)
                 raise ValueError(f"{self._side.name} does not hold what {run} predicted: fetch both files of "
                                  f"{self._csv.stem} again, from the same commit.")  # fmt: skip
 
     def configuration(self, *key: object) -> str | None:
         """Return the configuration that the row with this key was made by, or None without such a row."""
-        found = self.rows[(self.rows[KEY] == list(key)).all(axis=1)]
+        found = self.rows[(self.rows[self._key] == list(key)).all(axis=1)]
         return found.configuration.item() if len(found) else None
 
-    def add(self, row: dict[str, object], found: np.ndarray, labels: np.ndarray) -> None:
-        """Add one run, in place of an older row with its key. A row is on disk only after its predictions.
+    def put(self, row: dict[str, object], parts: dict[str, np.ndarray]) -> None:
+        """Add one row, in place of an older one with its key. A row is on disk only after its arrays.
 
         Parameters
         ----------
         row : dict
             Key, measures, cost and provenance.
-        found : ndarray of float16, shape [n]
-            Log-odds of *positive* for each test text.
-        labels : ndarray of {0, 1}, shape [n]
-            The texts' labels: they lie beside the predictions, so that a table can be read without its texts.
+        parts : dict
+            Its arrays.
         """
-        parts = {"checksum": found, "answers": labels.astype(np.uint8)}
         row = row | {what: _checksum(part) for what, part in parts.items()}
-        old = (self.rows[KEY] == [row[key] for key in KEY]).all(axis=1)
-        rows = pd.DataFrame([*self.rows[~old].to_dict("records"), row]).sort_values(KEY, ignore_index=True)
-        new = {_name(row, what): part for what, part in parts.items()}
-        names = [_name(one, what) for one in rows.to_dict("records") for what in parts]
-        # The old row's predictions, if there is one, stay until the new row is written; the next run drops them.
+        old = (self.rows[self._key] == [row[part] for part in self._key]).all(axis=1)
+        rows = pd.DataFrame([*self.rows[~old].to_dict("records"), row]).sort_values(self._key, ignore_index=True)
+        new = {self._name(row, what): part for what, part in parts.items()}
+        names = [self._name(one, what) for one in rows.to_dict("records") for what in parts]
+        # The old row's arrays, if there is one, stay until the new row is written; the next run drops them.
         with cache.atomic(self._side) as temporary:
             save_file(self._kept | new, temporary)
         with cache.atomic(self._csv) as temporary:
@@ -171,13 +177,45 @@ class Table:
             raise NotRun(f"{self._csv.name} has no row with {cell}: it was not run at this scale.")
         return found
 
+    def array(self, row: dict[str, object] | pd.Series, what: str) -> np.ndarray:
+        """Return one array of a row of `rows`."""
+        return self._kept[self._name(row, what)]
+
+    def _name(self, row: dict[str, object] | pd.Series, what: str) -> str:
+        """The name of an array: with its checksum, so that new never pass for old."""
+        return "/".join([*(str(row[part]) for part in self._arrays[what]), what, str(row[what])])
+
+
+class Table(Rows):
+    """The runs of one scale's grid: ``grid_<scale>.csv`` and ``grid_<scale>.safetensors``.
+
+    A row has its key (`KEY`); accuracy, f1, loss, calibration_error, seconds, peak_memory_mb; commit, versions,
+    hardware, configuration, date; and checksums of what the run predicted and of its texts' labels.
+    """
+
+    def __init__(self, scale: str, folder: Path = RESULTS):
+        super().__init__(f"grid_{scale}", KEY, {"checksum": KEY, "answers": ["dataset"]}, folder)
+
+    def add(self, row: dict[str, object], found: np.ndarray, labels: np.ndarray) -> None:
+        """Add one run, as `put` does.
+
+        Parameters
+        ----------
+        row : dict
+        found : ndarray of float16, shape [n]
+            Log-odds of *positive* for each test text.
+        labels : ndarray of {0, 1}, shape [n]
+            The texts' labels: they lie beside the predictions, so that a table can be read without its texts.
+        """
+        self.put(row, {"checksum": found, "answers": labels.astype(np.uint8)})
+
     def probabilities(self, **cell: object) -> np.ndarray:
         """Return what the runs of one cell predicted for each test text, ``[seeds, n]``: one row a seed, in order."""
         rows = self.select(**cell).sort_values("seed")
         if rows.seed.duplicated().any():
             missing = ", ".join(key for key in KEY[:-1] if key not in cell)
             raise ValueError(f"{cell} is more than one cell: say also {missing}.")
-        return expit(np.stack([self._kept[_name(row, "checksum")] for row in rows.to_dict("records")]).astype(float))
+        return expit(np.stack([self.array(row, "checksum") for row in rows.to_dict("records")]).astype(float))
 
     def predictions(self, poolings: list[str], **cell: object) -> dict[str, np.ndarray]:
         """Return what each pooling predicted in one cell: pooling -> ``[seeds, n]``."""
@@ -194,13 +232,7 @@ class Table:
         rows = self.select(**cell)
         if rows.answers.nunique() > 1:
             raise ValueError(f"{self._csv.name} has rows about other test texts in {cell}: run the grid to its end.")
-        return self._kept[_name(rows.iloc[0], "answers")].astype(int)
-
-
-def _name(row: dict[str, object] | pd.Series, what: str) -> str:
-    """The name of a row's predictions, or of its texts' labels: with their checksum, so that new never pass for old."""
-    key = KEY if what == "checksum" else ["dataset"]
-    return "/".join([*(str(row[part]) for part in key), what, str(row[what])])
+        return self.array(rows.iloc[0], "answers").astype(int)
 
 
 def _checksum(part: np.ndarray | None) -> int | None:
