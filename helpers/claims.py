@@ -62,7 +62,7 @@ CLAIMS = (
     ),
     _grid(
         "C1b", "Which pooling is best depends on the architecture.",
-        "How much each gap changes from the BERT to the GPT-2, fine-tuned, on average over reviews and sentences.",
+        "Each gap on the BERT minus the same gap on the GPT-2, fine-tuned, on average over reviews and sentences.",
         _TURN, "4, 5", judge=rules.best_depends_on_model,
     ),
     _grid(
@@ -79,7 +79,7 @@ CLAIMS = (
     ),
     _grid(
         "C3", "Which pooling is best depends on the task's character.",
-        "How much each gap changes from whole reviews to single sentences, fine-tuned, on average over BERT and GPT-2.",
+        "Each gap on whole reviews minus the same gap on single sentences, fine-tuned, on average over BERT and GPT-2.",
         _TURN, "5", judge=rules.best_depends_on_data,
     ),
     Claim(

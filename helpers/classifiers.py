@@ -76,21 +76,37 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the log-odds of *positive*: token numbers ``[n, T]``, mask ``[n, T]`` -> ``[n]``."""
-        return self.head(self.pooling(self.states(ids, mask), mask))
+        return self.answer(self.states(ids, mask), mask)
+
+    def answer(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Return the log-odds of *positive* from token states: ``[n, T, d]``, ``[n, T]`` -> ``[n]``."""
+        pooled = self.pooling(states, mask)
+        with torch.autocast(states.device.type, enabled=False):  # it would round the log-odds to three digits
+            return self.head(pooled.float())
 
     def logits(self, texts: list[str]) -> Tensor:
         """Return the log-odds of *positive* for each text, ``[n]``."""
         return self.logits_of_tokens(self.encoder.tokens(texts, self.max_length))
 
     @torch.no_grad()
-    def logits_of_tokens(self, tokens: list[list[int]]) -> Tensor:
-        """Return the log-odds of *positive* for texts that are token numbers already, ``[n]``."""
+    def logits_of_tokens(self, tokens: list[list[int]], hidden: list[set[int]] | None = None) -> Tensor:
+        """Return the log-odds of *positive* for texts that are token numbers already, ``[n]``.
+
+        Parameters
+        ----------
+        tokens : list of list of int, length n
+        hidden : list of set of int, length n, optional
+            Places of each text at which neither a token nor the pooling looks.
+        """
         device, dtype = self.encoder.model.device.type, self.encoder.dtype
         found = torch.empty(len(tokens))
         self.eval()
         for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[device]):
+            ids, mask = self.encoder.pad([tokens[row] for row in rows])
+            for number, row in enumerate(rows if hidden else []):
+                mask[number, list(hidden[row])] = False
             with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-                found[rows] = self(*self.encoder.pad([tokens[row] for row in rows])).float().cpu()
+                found[rows] = self(ids, mask).float().cpu()
         return found
 
     def probabilities(self, texts: list[str]) -> np.ndarray:

@@ -166,7 +166,7 @@ def integrated_gradients(model: Classifier, ids: Tensor, mask: Tensor) -> tuple[
 
     def answer(vectors: Tensor, mask: Tensor) -> Tensor:
         states = model.transformer(inputs_embeds=vectors, attention_mask=mask.long()).last_hidden_state
-        return model.head(model.pooling(states, mask))
+        return model.answer(states, mask)
 
     with torch.no_grad():
         allowed = GAP * (answer(words, mask) - answer(nothing, mask)).abs().clamp(min=1)

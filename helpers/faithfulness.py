@@ -12,7 +12,6 @@ from scipy import stats
 from torch import Tensor
 
 from helpers.classifiers import Classifier
-from helpers.encoders import TOKEN_BUDGET, by_length
 from helpers.evaluation import CONFIDENCE, RESAMPLES, Interval
 from helpers.explain import around
 
@@ -96,25 +95,16 @@ class Eraser:
     def _fall(self, gone: list[set[int]]) -> np.ndarray:
         """The fall in probability without some places, five variants of each text: ``[n, 5]``."""
         every = [part for part in self.tokens for _ in SHARES]
-        if self.by == "deletion":
-            kept = [[token for place, token in enumerate(part) if place not in out]
-                    for part, out in zip(every, gone, strict=True)]  # fmt: skip
-            logits = self.model.logits_of_tokens(kept)
+        if self.by == "hiding":
+            logits = self.model.logits_of_tokens(every, gone)
         else:
-            logits = self._hidden(every, gone)
+            logits = self.model.logits_of_tokens([
+                [token for place, token in enumerate(part) if place not in out]
+                for part, out in zip(every, gone, strict=True)
+            ])  # fmt: skip
         signs = self.sign.repeat_interleave(len(SHARES))
         after = (signs * logits).sigmoid().numpy().reshape(-1, len(SHARES))  # [n * 5] -> [n, 5]
         return self.before[:, None] - after
-
-    @torch.no_grad()
-    def _hidden(self, tokens: list[list[int]], gone: list[set[int]]) -> Tensor:
-        found = torch.empty(len(tokens))
-        for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[self.model.encoder.model.device.type]):
-            ids, mask = self.model.encoder.pad([tokens[row] for row in rows])
-            for number, row in enumerate(rows):
-                mask[number, list(gone[row])] = False
-            found[rows] = self.model(ids, mask).float().cpu()
-        return found
 
 
 def faithfulness(found: Erasure, chance: Erasure, most: np.ndarray, seed: int = 0) -> dict[str, Interval]:

@@ -116,7 +116,7 @@ def comparisons(frame: pd.DataFrame, caption: str) -> None:
 
 
 def cell(one: Cell) -> None:
-    """Display every method of a cell of the grid against the mean, the most accurate on top."""
+    """Display every method of a cell of the grid against the mean, the most accurate on top, and what is shown."""
     found = evaluation.compare_all(one.answers, one.poolings | one.baselines, reference="mean")
     tokens, seeds = SCALES[one.scale].lengths[one.dataset], len(one.poolings["mean"])
     comparisons(
@@ -124,6 +124,9 @@ def cell(one: Cell) -> None:
         f"{one.mode.capitalize()} {one.model}; {one.dataset}, first {tokens} tokens; {one.labels:,} labels; "
         f"{len(one.answers):,} test texts; {seeds} seeds ({one.scale})",
     )
+    told = found[(found.p_holm < evaluation.ALPHA) & found.index.isin(list(one.poolings))].difference
+    better, worse = (", ".join(told.index[part]) or "none" for part in (told > 0, told < 0))
+    say(f"In these runs, poolings shown to be better than the mean: **{better}**; worse: {worse}.")
 
 
 def intervals(effects: dict[str, Interval], xlabel: str, zero: float | None = None) -> tuple[Figure, str]:

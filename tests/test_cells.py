@@ -61,8 +61,9 @@ def test_what_was_not_run_is_not_a_cell(table):
 
 def test_the_table_of_a_cell_has_the_best_method_on_top(table, monkeypatch):
     shown = []
-    monkeypatch.setattr(figures, "display", lambda bundle, raw: shown.append(bundle["text/plain"]))
+    monkeypatch.setattr(figures, "display", lambda bundle, **_: shown.append(getattr(bundle, "data", bundle)))
     figures.cell(cells.read(table, "smoke", "mini-bert", "frozen", "imdb"))
-    caption, _, _, first, *_ = shown[0].splitlines()
+    caption, _, _, first, *_ = shown[0]["text/plain"].splitlines()
     assert caption == "Frozen mini-bert; imdb, first 64 tokens; 32 labels; 40 test texts; 3 seeds (smoke)"
     assert first.startswith("TF-IDF, whole text") and "0.850" in first
+    assert shown[1] == "In these runs, poolings shown to be better than the mean: **none**; worse: none."
