@@ -72,7 +72,7 @@ def over(values: np.ndarray) -> Contrast:
     """Return the mean of some values ``[s, n]``, of which both the seeds and the texts (or words, …) are samples."""
     by_text, by_seed = values.mean(axis=0), values.mean(axis=1)
     variances = np.array([part.var(ddof=1) / part.size for part in (by_text, by_seed)])
-    return _contrast(float(values.mean()), variances, np.array(values.T.shape) - 1)
+    return sampled(float(values.mean()), variances, np.array(values.T.shape) - 1)
 
 
 def combined(parts: Sequence[Contrast], weights: Sequence[float]) -> Contrast:
@@ -83,10 +83,18 @@ def combined(parts: Sequence[Contrast], weights: Sequence[float]) -> Contrast:
     weights = np.array(weights)
     mean = float(weights @ [part.effect.value for part in parts])
     variances = (weights * [part.error for part in parts]) ** 2
-    return _contrast(mean, variances, np.array([part.freedom for part in parts]))
+    return sampled(mean, variances, np.array([part.freedom for part in parts]))
 
 
-def _contrast(mean: float, variances: np.ndarray, freedoms: np.ndarray) -> Contrast:
+def sampled(mean: float, variances: np.ndarray, freedoms: np.ndarray) -> Contrast:
+    """Return a contrast from its mean and what each kind of sample says of its variance.
+
+    Parameters
+    ----------
+    mean : float
+    variances, freedoms : ndarray, shape [kinds]
+        Squared standard errors that add up, and their degrees of freedom.
+    """
     error = float(np.sqrt(variances.sum()))
     if error == 0:  # nothing varies, so nothing can be said of other texts or runs
         return Contrast(Interval(mean, mean, mean), 1.0, 0.0, float(freedoms.sum()))
@@ -122,7 +130,7 @@ def spread(a: np.ndarray, b: np.ndarray, groups: Sequence[str]) -> Contrast:
     without = [_relative(*(np.delete(part, seed, axis=1) for part in (a, b))) for seed in range(seeds)]  # s x [cells]
     left = np.array([[np.where(group == one, part, of_cell).mean() for part in without] for one in range(len(names))])
     variances = (seeds - 1) * left.var(axis=1)  # jackknife: (s - 1) / s times the sum of squares
-    return replace(_contrast(float(of_cell.mean()), variances, np.full(len(names), seeds - 1)), p=p)
+    return replace(sampled(float(of_cell.mean()), variances, np.full(len(names), seeds - 1)), p=p)
 
 
 def _relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:

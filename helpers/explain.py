@@ -3,22 +3,20 @@
 Scores are ``[n, T]``: one row a text, one column a token, in log-odds of *positive*.
 """
 
-from dataclasses import dataclass
 from functools import singledispatch
 
-import numpy as np
 import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
 from helpers import pooling as poolings
 from helpers.classifiers import Classifier, Normed
-from helpers.encoders import TOKEN_BUDGET, Encoder
+from helpers.encoders import TOKEN_BUDGET, Encoder, by_length
 from helpers.heads import Probe
 from helpers.pooling import Pooling
 
 STEPS, MOST_STEPS = 32, 1024  # of integrated gradients
-GAP = 0.05  # that integrated gradients may leave, as a share of what they have to explain
+GAP, LEAST = 0.05, 0.2  # what integrated gradients may leave: a share of what they explain, or of this much
 
 
 # Exact parts
@@ -51,17 +49,17 @@ def _(pooling: poolings.Last, states: Tensor, mask: Tensor) -> Tensor:
 
 @shares.register
 def _(pooling: poolings.Mean, states: Tensor, mask: Tensor) -> Tensor:
-    return (mask / mask.sum(dim=1, keepdim=True)).unsqueeze(-1)
+    return (mask.to(states.dtype) / mask.sum(dim=1, keepdim=True)).unsqueeze(-1)
 
 
 @shares.register
 def _(pooling: poolings.MeanSqrtLen, states: Tensor, mask: Tensor) -> Tensor:
-    return (mask / mask.sum(dim=1, keepdim=True).sqrt()).unsqueeze(-1)
+    return (mask.to(states.dtype) / mask.sum(dim=1, keepdim=True).to(states.dtype).sqrt()).unsqueeze(-1)
 
 
 @shares.register
 def _(pooling: poolings.WeightedMean, states: Tensor, mask: Tensor) -> Tensor:
-    places = mask.cumsum(dim=1) * mask
+    places = (mask.cumsum(dim=1) * mask).to(states.dtype)
     return (places / places.sum(dim=1, keepdim=True)).unsqueeze(-1)
 
 
@@ -84,17 +82,19 @@ def _(pooling: poolings.Attention, states: Tensor, mask: Tensor) -> Tensor:
 
 @shares.register
 def _(pooling: poolings.Concat, states: Tensor, mask: Tensor) -> Tensor:
-    parts = [shares(part, states, mask).expand_as(states) for part in pooling.poolings]
-    return torch.cat(parts, dim=-1)  # k x [n, T, d] -> [n, T, k d]
+    parts = (shares(part, states, mask) for part in pooling.poolings)
+    return torch.cat([part.expand_as(states) if part.shape[-1] == 1 else part for part in parts], dim=-1)
 
 
 @torch.no_grad()
-def contributions(states: Tensor, mask: Tensor, pooling: Pooling, head: Probe | Normed) -> Tensor:
+def contributions(
+    states: Tensor, mask: Tensor, pooling: Pooling, head: Probe | Normed, origin: Tensor | None = None
+) -> Tensor:
     """Return the exact part of each token in the log-odds, ``[n, T]``; with the head's bias they sum to the log-odds.
 
-    A part is measured from the mean pooled vector of the training texts (the head's center), so it says what a token
-    adds to the answer for an average text. What was given to a token by other tokens, inside the encoder, counts as its
-    own: these are parts of the *states*, not of the words.
+    A part is measured from a point in the space of pooled vectors, so it says what a token adds to the answer for that
+    point. What was given to a token by other tokens, inside the encoder, counts as its own: these are parts of the
+    *states*, not of the words.
 
     Parameters
     ----------
@@ -103,18 +103,41 @@ def contributions(states: Tensor, mask: Tensor, pooling: Pooling, head: Probe | 
     pooling : Pooling
     head : Probe or Normed
         A layer norm's scale is taken as it is for that text.
+    origin : Tensor, shape [k d], optional
+        The point. Without one it is the head's center: the mean pooled vector of the training texts *before* encoder
+        and pooling were trained. `mean_vector` gives the one of the trained classifier; the parts then sum to the
+        log-odds minus `answer_at` it.
 
     Raises
     ------
     ValueError
         As in `shares`, and in `Pooling`.
     """
-    pooled = pooling(states, mask)  # [n, k d]
-    clean = torch.where(mask.unsqueeze(-1), states, 0).float()
-    share = shares(pooling, clean, mask)  # [n, T, k d] or [n, T, 1]
-    values = clean.repeat(1, 1, pooled.shape[-1] // clean.shape[-1])  # [n, T, d] -> [n, T, k d]
-    away = values - head.center / share.sum(dim=1, keepdim=True)  # the shares of a dimension need not sum to 1
-    return (head.directions(pooled.float()).unsqueeze(1) * share * away).sum(dim=-1)  # [n, T, k d] -> [n, T]
+    clean = torch.where(mask.unsqueeze(-1), states, 0).double()
+    with torch.autocast(states.device.type, enabled=False):
+        pooled = pooling(clean, mask)  # [n, k d]
+        share = shares(pooling, clean, mask)  # [n, T, k d] or [n, T, 1]
+        values = clean.repeat(1, 1, pooled.shape[-1] // clean.shape[-1])  # [n, T, d] -> [n, T, k d]
+        point = head.center if origin is None else origin
+        away = values - point / share.sum(dim=1, keepdim=True)  # the shares of a dimension need not sum to 1
+        parts = (head.directions(pooled).unsqueeze(1) * share * away).sum(dim=-1)  # [n, T, k d] -> [n, T]
+    return parts.float()
+
+
+@torch.no_grad()
+def answer_at(pooled: Tensor, head: Probe | Normed, origin: Tensor) -> Tensor:
+    """Return what is left of each text's log-odds without the parts from an origin: ``[n, k d]`` -> ``[n]``."""
+    return (head.directions(pooled) * (origin - head.center)).sum(dim=-1) + head.linear.bias
+
+
+@torch.no_grad()
+def mean_vector(model: Classifier, texts: list[str]) -> Tensor:
+    """Return the mean pooled vector of some texts, ``[k d]``: the average text, as a classifier sees it."""
+    tokens, vectors = model.encoder.tokens(texts, model.max_length), []
+    for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.encoder.model.device.type]):
+        ids, mask = model.encoder.pad([tokens[row] for row in rows])
+        vectors.append(model.pooling(model.states(ids, mask), mask).float())
+    return torch.cat(vectors).mean(dim=0)
 
 
 # Gradients to the inputs
@@ -159,7 +182,7 @@ def integrated_gradients(model: Classifier, ids: Tensor, mask: Tensor) -> tuple[
     Raises
     ------
     ValueError
-        They still leave more than 5% (of the difference, or of 1 where it is smaller) after 1,024 steps.
+        They still leave more than 5% (of the difference, or of 0.2 where it is smaller) after 1,024 steps.
     """
     table = model.transformer.get_input_embeddings()
     words, nothing = table(ids).detach(), baseline(model.encoder, ids)
@@ -168,8 +191,9 @@ def integrated_gradients(model: Classifier, ids: Tensor, mask: Tensor) -> tuple[
         states = model.transformer(inputs_embeds=vectors, attention_mask=mask.long()).last_hidden_state
         return model.answer(states, mask)
 
+    model.eval()
     with torch.no_grad():
-        allowed = GAP * (answer(words, mask) - answer(nothing, mask)).abs().clamp(min=1)
+        allowed = GAP * (answer(words, mask) - answer(nothing, mask)).abs().clamp(min=LEAST)
     steps = STEPS
     while steps <= MOST_STEPS:
         found, left = IntegratedGradients(answer, multiply_by_inputs=True).attribute(
@@ -182,50 +206,3 @@ def integrated_gradients(model: Classifier, ids: Tensor, mask: Tensor) -> tuple[
         steps *= 2
     row = int((left.abs() / allowed).argmax())
     raise ValueError(f"Row {row}: integrated gradients leave {float(left[row]):+.3f} after {MOST_STEPS} steps.")
-
-
-# From tokens to words
-
-
-@dataclass(frozen=True)
-class Words:
-    """The words of a text as an encoder reads it.
-
-    Attributes
-    ----------
-    words : list of str
-        Pieces of the text between spaces, in order, as far as the encoder reads.
-    of_token : list of int
-        For each token the number of its word; -1 for special tokens.
-    """
-
-    words: list[str]
-    of_token: list[int]
-
-    def sums(self, scores: Tensor) -> np.ndarray:
-        """Return the sum of the scores of each word's tokens, ``[words]``."""
-        found = np.zeros(len(self.words))
-        for number, score in zip(self.of_token, scores.tolist(), strict=False):
-            if number >= 0:
-                found[number] += score
-        return found
-
-
-def words_of(encoder: Encoder, text: str, max_length: int) -> Words:
-    """Return the words of a text and which token belongs to which.
-
-    A character that the tokenizer cuts into several tokens, as many emoji, stays whole.
-    """
-    found = encoder.tokenizer(text, truncation=True, max_length=max_length, return_offsets_mapping=True)
-    words, of_token, end_of_word = [], [], -1
-    for start, stop in found["offset_mapping"]:
-        while start < stop and text[start].isspace():  # a byte-level token holds the space before its word
-            start += 1
-        if start == stop:
-            of_token.append(-1 if stop == 0 else len(words))  # a space of its own goes with the next word
-            continue
-        if start >= end_of_word:  # the whole piece between spaces, also what the tokenizer dropped at its ends
-            end_of_word = next((place for place in range(start, len(text)) if text[place].isspace()), len(text))
-            words.append(text[:end_of_word].split()[-1])
-        of_token.append(len(words) - 1)
-    return Words(words, [min(number, len(words) - 1) for number in of_token])

@@ -1,201 +1,124 @@
-"""Does a classifier react to what should not matter, and how strongly does it react to one emotional word?
-
-Everything here makes texts and reads log-odds: what lies between them is any classifier.
-"""
+"""Does a classifier react to who or what a sentence is about? It reads log-odds: any classifier may have given them."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from helpers import sources
-from helpers.evaluation import CONFIDENCE, Interval
-from helpers.templates import NATIONS, Sentence
+from helpers import contrasts
+from helpers.contrasts import Contrast
+from helpers.templates import Sentence
 
 # Counterfactual pairs
 
 
-def score_gaps(sentences: Sequence[Sentence], log_odds: np.ndarray, scale: float) -> pd.DataFrame:
-    """Return the gaps in score between groups, paired within a wording, over templates.
-
-    A template's sentences belong together, so it counts once: its mean gap. t interval and test over the templates.
+def scores(log_odds: np.ndarray, ordinary: np.ndarray) -> np.ndarray:
+    """Return log-odds in units of their spread over ordinary texts, so that classifiers can be compared.
 
     Parameters
     ----------
-    sentences : sequence of Sentence, length n
-    log_odds : ndarray, shape [n]
-    scale : float
-        Spread of the classifier's log-odds over ordinary texts: gaps are given in its units, so that classifiers whose
-        scores have another size can be compared.
-
-    Returns
-    -------
-    DataFrame
-        Index test: "name: female − male", "kin: …", and each nation minus the mean of all. Columns effect
-        (`Interval`), p (not corrected), size (mean absolute gap of a pair), n (templates).
-    """
-    if not (np.isfinite(log_odds).all() and scale > 0):
-        raise ValueError("Log-odds and scale must be numbers, and the scale above 0.")
-    frame = pd.DataFrame(sentences).assign(score=np.asarray(log_odds) / scale)
-    rows = {}
-    for slot, part in frame.groupby("slot", sort=False):
-        if slot == "nation":
-            pairs = part.assign(gap=part.score - part.groupby(["template", "wording"]).score.transform("mean"))
-            tests = {f"nation: {nation} − mean": pairs[pairs.group == nation] for nation in NATIONS}
-        else:
-            sides = part.pivot(index=["template", "wording", "filler"], columns="group", values="score")
-            tests = {f"{slot}: female − male": (sides.female - sides.male).rename("gap").reset_index()}
-        for test, pairs in tests.items():
-            by_template = pairs.groupby("template").gap.mean()
-            rows[test] = _t(by_template) | {"size": pairs.gap.abs().mean(), "n": len(by_template)}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("test")
-
-
-def _t(values: pd.Series) -> dict[str, object]:
-    mean = float(values.mean())
-    if np.ptp(values) < 1e-12:  # a score that ignores the slot: no gap anywhere, and no spread to judge it by
-        return {"effect": Interval(mean, mean, mean), "p": 1.0 if abs(mean) < 1e-12 else 0.0}
-    found = stats.ttest_1samp(values, 0)
-    low, high = found.confidence_interval(CONFIDENCE)
-    return {"effect": Interval(mean, float(low), float(high)), "p": float(found.pvalue)}
-
-
-# Dose and response
-
-LEXICON = sources.Package(
-    "vaderSentiment", "3.3.2", "vaderSentiment", "",
-    {"vader_lexicon.txt": "1ec9c6e9ee19aade328f8beb393a6afa71a5bb3acf7d3cc22d4ef568df374bf5"},
-)  # fmt: skip
-PLACES = ("start", "middle", "end")
-# Sentences of our own without a word that the lexicon rates.
-NEUTRAL = (
-    "The film begins in a small town by the sea.", "A man opens the door and looks at the street.",
-    "His sister works at the station and comes home at six.", "They talk about the house and the garden.",
-    "In the second part the family moves to the city.", "The camera stays in the kitchen for most of the time.",
-    "Two men carry a table up the stairs.", "A letter arrives from an uncle in another country.",
-    "The titles are white on a black screen.", "There are four songs, and one of them is heard twice.",
-    "It was made in the autumn with a crew of twelve.", "At the end the train leaves and the screen turns black.",
-)  # fmt: skip
-
-
-def lexicon() -> dict[str, float]:
-    """Return the mean human rating of each word, from -4 (very negative) to 4 (Hutto and Gilbert 2014, VADER)."""
-    lines = (sources.from_package(LEXICON) / "vader_lexicon.txt").read_text(encoding="utf-8").splitlines()
-    rated = (line.split("\t")[:2] for line in lines if line)
-    return {word: float(rating) for word, rating in rated if word.isalpha()}
-
-
-def emotion_words(texts: Sequence[str], count: int = 24, least: int = 5) -> dict[str, float]:
-    """Return so many rated words, evenly spread over their strength.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        Training texts: a word has to stand in at least `least` of them, else no classifier can know it.
-    count : int
+    log_odds : ndarray, shape [s, n]
+        One row a seed.
+    ordinary : ndarray, shape [s, m]
+        Log-odds of ordinary texts by the same classifiers.
 
     Raises
     ------
     ValueError
-        The texts hold fewer such words.
+        A classifier that says the same of all ordinary texts: it has no unit.
     """
-    rated = lexicon()
-    words = [set(re.findall(r"[a-z]+", text.lower())) for text in texts]
-    seen = pd.Series([word for part in words for word in part if word in rated]).value_counts()
-    known = sorted(seen.index[seen >= least], key=lambda word: (rated[word], word))
-    if len(known) < count:
-        raise ValueError(f"Only {len(known)} rated words stand in {least} texts or more: {count} are asked for.")
-    chosen = np.linspace(0, len(known) - 1, count).round().astype(int)
-    return {known[place]: rated[known[place]] for place in chosen}
+    spread = ordinary.std(axis=1, keepdims=True)
+    if not (np.isfinite(log_odds).all() and (spread > LEAST_SPREAD).all()):
+        raise ValueError(f"Log-odds must be numbers that spread over ordinary texts; one spread is {spread.min():.2g}.")
+    return log_odds / spread
 
 
-@dataclass(frozen=True)
-class Dose:
-    """A neutral text with one emotional word in it, as a sentence of its own.
-
-    Attributes
-    ----------
-    text, without : str
-        With the word, and without it.
-    word : str
-    strength : float
-        The word's rating.
-    length : int
-        Words of the neutral text.
-    place : str
-        Where the word stands: "start", "middle" or "end".
-    """
-
-    text: str
-    without: str
-    word: str
-    strength: float
-    length: int
-    place: str
+LEAST_SPREAD = 1e-3  # below it a classifier's answers differ by rounding
 
 
-def doses(words: dict[str, float], lengths: Sequence[int]) -> list[Dose]:
-    """Return every word at every place of neutral texts of several lengths (in words)."""
-    story = " ".join(NEUTRAL * (1 + max(lengths) // 90)).split()
-    found = []
-    for length, place, (word, strength) in product(lengths, PLACES, words.items()):
-        text = story[:length]
-        at = {"start": 0, "middle": length // 2, "end": length}[place]
-        dosed = [*text[:at], f"{word.capitalize()}.", *text[at:]]
-        found.append(Dose(" ".join(dosed), " ".join(text), word, strength, length, place))
-    return found
+def score_gaps(sentences: Sequence[Sentence], found: np.ndarray) -> pd.DataFrame:
+    """Return the gaps in score between groups, paired within a wording.
 
-
-def slopes(given: Sequence[Dose], response: np.ndarray, scale: float) -> pd.DataFrame:
-    """Return how strongly the response rises with the word's rating, by length and place.
+    Templates, names and kinship terms, and seeds are all samples, as in `contrasts`: another name might have another
+    gap. Wordings of a template are averaged. The nations are what they are, so they are no sample.
 
     Parameters
     ----------
-    given : sequence of Dose, length n
-    response : ndarray, shape [n]
-        Log-odds with the word minus log-odds without it.
-    scale : float
-        As in `score_gaps`.
+    sentences : sequence of Sentence, length n
+    found : ndarray, shape [s, n]
+        From `scores`; or the difference of those of two poolings, to compare their gaps.
 
     Returns
     -------
     DataFrame
-        Index length, place; column slope: an `Interval` from a least-squares line over the words (t), in units of
-        `scale` for one step of the rating.
+        Index test: "name: female − male", the same for kin and pronoun, and each nation minus the mean of all; then the
+        same between positive and negative templates. Columns effect (`Interval`), p (not corrected).
     """
-    frame = pd.DataFrame(given).assign(response=np.asarray(response) / scale)
-    rows = {}
-    for cell, part in frame.groupby(["length", "place"], sort=False):
-        line = stats.linregress(part.strength, part.response)
-        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(part) - 2)) * line.stderr
-        rows[cell] = Interval(float(line.slope), float(line.slope - reach), float(line.slope + reach))
-    return pd.DataFrame({"slope": rows}).rename_axis(["length", "place"])
+    frame, rows = pd.DataFrame(sentences), {}
+    for slot, part in frame.groupby("slot", sort=False):
+        cube = {group: _cube(part[part.group == group], found) for group in part.group.unique()}  # [s, t, f]
+        emotion = part.groupby("template").emotion.first()
+        weights = {"": np.full(len(emotion), 1 / len(emotion)), ", positive − negative": _between(emotion)}
+        if slot == "nation":
+            mean = sum(cube.values()) / len(cube)
+            tests = {f"{nation} − mean": [own - mean] for nation, own in cube.items()}
+        elif set(cube) != {"female", "male"}:
+            raise ValueError(f"The {slot} sentences have only {', '.join(cube)}: give both sides.")
+        elif slot == "name":  # no name belongs to another one
+            tests = {"female − male": [cube["female"], -cube["male"]]}
+        else:
+            tests = {"female − male": [cube["female"] - cube["male"]]}
+        for (test, cubes), (end, weight) in product(tests.items(), weights.items()):
+            gap = _judge(cubes, weight)
+            rows[f"{slot}: {test}{end}"] = {"effect": gap.effect, "p": gap.p}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("test")
 
 
-# Amplification
+def pair_sizes(sentences: Sequence[Sentence], found: np.ndarray) -> np.ndarray:
+    """Return how far the score moves when one kinship term takes the other's place, whatever the direction.
 
-
-def plant(texts: Sequence[str], labels: np.ndarray, word: str, strength: float, seed: int) -> list[str]:
-    """Put a harmless word in front of some texts, so that it goes together with the label.
-
-    Parameters
-    ----------
-    texts : sequence of str, length n
-    labels : ndarray of {0, 1}, shape [n]
-    word : str
-    strength : float
-        Share of the positive texts that get it; the negative ones get it with one minus that. 0.5 plants nothing.
-    seed : int
+    Returns
+    -------
+    ndarray, shape [s, templates, pairs]
+        Absolute gaps, mean over the wordings.
     """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength is {strength}: it is a share, 0 to 1.")
-    chance = np.where(np.asarray(labels) == 1, strength, 1 - strength)
-    chosen = np.random.default_rng(seed).random(len(texts)) < chance
-    return [f"{word} {text}" if yes else text for text, yes in zip(texts, chosen, strict=True)]
+    frame = pd.DataFrame(sentences)
+    female, male = (_ordered(frame[(frame.slot == "kin") & (frame.group == group)]) for group in ("female", "male"))
+    sizes = np.abs(found[:, female.index] - found[:, male.index])  # [s, templates * wordings * pairs]
+    shape = [female[column].nunique() for column in ("template", "wording", "filler")]
+    return sizes.reshape(len(found), *shape).mean(axis=2)  # [s, t, wordings, f] -> [s, t, f]
+
+
+def _ordered(part: pd.DataFrame) -> pd.DataFrame:
+    return part.sort_values(["template", "wording", "filler"])
+
+
+def _cube(part: pd.DataFrame, found: np.ndarray) -> np.ndarray:
+    """Scores of one group, mean over the wordings, ``[s, templates, fillers]``."""
+    part = _ordered(part)
+    shape = [part[column].nunique() for column in ("template", "wording", "filler")]
+    return found[:, part.index].reshape(len(found), *shape).mean(axis=2)
+
+
+def _between(emotion: pd.Series) -> np.ndarray:
+    """Weights of the templates: the mean of the positive ones minus that of the negative ones."""
+    positive, negative = ((emotion == one).to_numpy(float) for one in ("positive", "negative"))
+    return positive / positive.sum() - negative / negative.sum()
+
+
+def _judge(cubes: list[np.ndarray], weights: np.ndarray) -> Contrast:
+    """A weighted sum over templates of the sum of some cubes ``[s, t, f]``, each with fillers of its own."""
+    by_template = sum(cube.mean(axis=(0, 2)) for cube in cubes)  # [t]
+    by_seed = sum(cube.mean(axis=2) @ weights for cube in cubes)  # [s]
+    samples = [(by_seed, 1 / len(by_seed))]
+    samples += [(np.einsum("stf,t->f", cube, weights) / len(cube), 1 / cube.shape[2]) for cube in cubes]
+    # Templates with one weight are one sample: with w each, their sum has the variance n · w² · σ².
+    samples += [(by_template[part], part.sum() * weight**2) for weight in np.unique(weights) if weight
+                for part in [weights == weight]]  # fmt: skip
+    kinds = [(values.var(ddof=1) * factor, len(values) - 1) for values, factor in samples if len(values) > 1]
+    return contrasts.sampled(float(by_template @ weights), *map(np.array, zip(*kinds, strict=True)))
 
 
 # Groups of real texts

@@ -3,6 +3,7 @@
 An explanation is one score a token, in log-odds of *positive*, as `explain` gives it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,20 +61,26 @@ class Eraser:
         self.sign = torch.where(logits > 0, 1.0, -1.0)  # [n]: the predicted class
         self.before = (self.sign * logits).sigmoid().numpy()
 
+    def toward(self, scores: Sequence[Tensor]) -> list[Tensor]:
+        """Return scores for *positive* as scores for the predicted class of each text."""
+        return [sign * score for sign, score in zip(self.sign, scores, strict=True)]
+
     def erase(self, scores: Sequence[Tensor]) -> Erasure:
         """Return what happens without the tokens of the highest scores, and with them alone.
+
+        A share of the tokens is rounded up: of ten tokens 1% and 10% are one.
 
         Parameters
         ----------
         scores : sequence of Tensor, length n
-            Of each text one score a token, for *positive*; for texts that are predicted negative they are turned round.
+            Of each text one score a token, for the class that it is predicted to have (see `toward`).
         """
         gone, stay, rng = [], [], np.random.default_rng(0)
-        for free, score, sign in zip(self.free, scores, self.sign, strict=True):
+        for free, score in zip(self.free, scores, strict=True):
             # Among equal scores the order is drawn: the order of the text would be an explanation of its own.
-            order = sorted(rng.permutation(free).tolist(), key=lambda place: -float(sign * score[place]))
+            order = sorted(rng.permutation(free).tolist(), key=lambda place: -float(score[place]))
             for share in SHARES:
-                count = min(max(1, round(share * len(free))), len(free) - 1)  # something goes and something stays
+                count = min(math.ceil(share * len(free)), len(free) - 1)  # something goes and something stays
                 gone.append(set(order[:count]))
                 stay.append(set(order[count:]))
         return Erasure(*(self._fall(part) for part in (gone, stay)))
@@ -85,12 +92,13 @@ class Eraser:
         return Erasure(*(np.mean([getattr(draw, name) for draw in draws], axis=0) for name in Erasure.__annotations__))
 
     def most(self) -> np.ndarray:
-        """Return how far the probability falls when all tokens but the special ones and one go, ``[n]``.
+        """Return how far the probability falls when the whole text goes, ``[n]``.
 
-        The one that stays is the first: a text of a GPT-2 without special tokens would be empty.
+        What is left are the special tokens, or, where a model has none, the token that fills batches up.
         """
-        gone = [set(free[1:]) for free in self.free for _ in SHARES]
-        return self._fall(gone)[:, 0]
+        tokenizer = self.model.encoder.tokenizer
+        nothing = tokenizer("")["input_ids"] or [tokenizer.pad_token_id]
+        return self.before - (self.sign * self.model.logits_of_tokens([nothing])).sigmoid().numpy()
 
     def _fall(self, gone: list[set[int]]) -> np.ndarray:
         """The fall in probability without some places, five variants of each text: ``[n, 5]``."""
@@ -107,23 +115,36 @@ class Eraser:
         return self.before[:, None] - after
 
 
-def faithfulness(found: Erasure, chance: Erasure, most: np.ndarray, seed: int = 0) -> dict[str, Interval]:
-    """Return how much better than a random order of the same model an explanation is: 0 is no better.
+def gains(found: Erasure, chance: Erasure) -> np.ndarray:
+    """Return what an explanation gains over a random order of the same model, by text: ``[2, n]``, more is better.
 
-    The gain over chance, mean over the shares of tokens, as a part of what there is to lose in this model (`most`): raw
-    falls of different models cannot be compared (Edin et al. 2024, arXiv:2408.08137, who normalise by the best and the
-    worst order instead). Bootstrap over the texts.
-
-    Returns
-    -------
-    dict
-        comprehensiveness and sufficiency, both so that more is better.
+    First comprehensiveness, then sufficiency (turned round), each the mean over the shares of tokens.
     """
-    gains = {
-        "comprehensiveness": found.comprehensiveness - chance.comprehensiveness,
-        "sufficiency": chance.sufficiency - found.sufficiency,
-    }
-    return {name: _ratio(part.mean(axis=1), most, seed) for name, part in gains.items()}
+    return np.stack([(found.comprehensiveness - chance.comprehensiveness).mean(axis=1),
+                     (chance.sufficiency - found.sufficiency).mean(axis=1)])  # fmt: skip
+
+
+def faithfulness(gained: np.ndarray, most: np.ndarray, seed: int = 0) -> Interval:
+    """Return a gain over chance as a part of what there is to lose in this model: 0 is no better than chance.
+
+    Raw falls of different models cannot be compared (Edin et al. 2024, arXiv:2408.08137, who normalise by the best and
+    the worst order instead). Bootstrap over the texts.
+
+    Parameters
+    ----------
+    gained : ndarray, shape [n]
+        One row of `gains`.
+    most : ndarray, shape [n]
+        `Eraser.most`.
+
+    Raises
+    ------
+    ValueError
+        The model has nothing to lose that could be told from zero: compare its raw gains with chance instead.
+    """
+    if most.mean() < 3 * most.std(ddof=1) / len(most) ** 0.5:
+        raise ValueError(f"Without its text the model's answer falls by {most.mean():+.3f} only: nothing to divide by.")
+    return _ratio(gained, most, seed)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray, seed: int) -> Interval:
@@ -142,7 +163,8 @@ def _ratio(part: np.ndarray, whole: np.ndarray, seed: int) -> Interval:
 def concentration(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Return the effective number of tokens, ``[n]``, and the share of the largest, ``[n]``.
 
-    Of the absolute scores p, brought to sum 1: 1 / Σ p² (Laakso and Taagepera 1979), and the largest p.
+    Of the absolute scores p, brought to sum 1: 1 / Σ p² (Laakso and Taagepera 1979), and the largest p. The number
+    grows with the length of a text: divide it by the number of tokens before you compare texts.
 
     Raises
     ------
@@ -162,9 +184,17 @@ def agreement(a: Sequence[np.ndarray], b: Sequence[np.ndarray], seed: int = 0) -
 
     Parameters
     ----------
-    a, b : sequence of ndarray
-        One array of scores a text.
+    a, b : sequence of ndarray, length n
+        One array of scores a text; bring those of a text to one size first, where texts of different length meet.
+
+    Raises
+    ------
+    ValueError
+        Fewer than ten texts, or a score that is the same for all words.
     """
+    if len(a) < 10 or any(np.ptp(np.concatenate(part)) == 0 for part in (a, b)):
+        raise ValueError(f"{len(a)} texts, or a score without any order: ten texts are needed, and scores that differ.")
+
     def rank(rows: np.ndarray) -> float:
         return float(stats.spearmanr(*(np.concatenate([part[row] for row in rows]) for part in (a, b))).statistic)
 

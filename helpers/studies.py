@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import logit
 from tqdm.auto import tqdm
 
-from helpers import classifiers, course, explain, fairness, grid, records, templates, trained
+from helpers import classifiers, course, doses, explain, grid, records, templates, trained
 from helpers.classifiers import Classifier
-from helpers.faithfulness import Eraser, Erasure
+from helpers.faithfulness import Eraser, gains
 from helpers.grid import Run, Settings
 from helpers.records import RESULTS, Rows
 
@@ -31,13 +32,13 @@ POOLINGS = ("mean", "max", "weighted_sum", "attention")  # those of which an exp
 SEEDS = 3
 TEXTS, LEAST_WORDS = 64, 8  # sentences that are explained
 METHODS, WAYS = ("contributions", "gradients", "weights"), ("deletion", "hiding")
-LENGTHS = (6, 12, 24, 48, 96)  # words of the neutral texts, as far as the encoder reads
+LENGTHS = (1, 2, 4, 8)  # sentences of the neutral texts, of about nine words each
 WORD, STRENGTHS, LABELS, ASKED = "table", (0.5, 0.6, 0.7, 0.8, 0.9), 500, 200  # of the planted word
 
 
 @dataclass(frozen=True)
 class Planted(Run):
-    """A run whose training texts hold a planted word (`fairness.plant`)."""
+    """A run whose training texts hold a planted word (`doses.plant`)."""
 
     strength: float
 
@@ -90,8 +91,9 @@ def _of_grid(dataset: str, poolings: tuple[str, ...] | None = None, seeds: int |
 def _log_odds(run: Run, settings: Settings, texts: list[str]) -> np.ndarray:
     if run.mode == "baseline":
         length = settings.lengths[run.dataset]
-        return records.log_odds(grid.BASELINES[run.model](*grid.labelled(run, settings), texts, length))
-    return trained.classifier(run, settings).logits(texts).numpy().astype(np.float16)
+        said = grid.BASELINES[run.model](*grid.labelled(run, settings), texts, length)
+        return logit(np.clip(said, records.SURE, 1 - records.SURE)).astype(np.float32)
+    return trained.classifier(run, settings).logits(texts).numpy()
 
 
 # Counterfactual sentences
@@ -109,19 +111,18 @@ def _gaps(run: Run, settings: Settings) -> dict[str, np.ndarray]:
 # One emotional word
 
 
-def doses(settings: Settings) -> list[fairness.Dose]:
-    """Return the neutral texts with one emotional word, in the order of the answers."""
-    train = grid.texts_of("imdb", "train", settings)["text"]
-    fitting = [length for length in LENGTHS if length <= 0.75 * settings.lengths["imdb"]]  # a word is 1.2 tokens here
-    return fairness.doses(fairness.emotion_words(train), fitting)
+def dosed(run: Run, settings: Settings) -> list[doses.Dose]:
+    """Return the neutral texts with one word in them, in the order of the answers: words of the run's own texts."""
+    texts, _, learn, _ = grid.labelled(Run(run.model, run.pooling, run.mode, run.dataset, run.labels, 0), settings)
+    words = doses.emotion_words([texts[row] for row in learn], least=max(2, len(learn) // 200))
+    return doses.doses(words, LENGTHS)
 
 
 def _doses(run: Run, settings: Settings) -> dict[str, np.ndarray]:
-    given = doses(settings)
-    length = settings.lengths[run.dataset]
+    given, length = dosed(run, settings), settings.lengths[run.dataset]
     if run.mode != "baseline":
         encoder = grid.encoder_of(run.model)
-        longest = max(map(len, encoder.tokens([one.text for one in given], encoder.max_length)))
+        longest = max(map(len, encoder.tokenizer([one.text for one in given])["input_ids"]))
         if longest > length:  # else a word at the end would not be read
             raise ValueError(f"A dosed text has {longest} tokens for {run.model}, which reads {length}.")
     found = _log_odds(run, settings, [one.text for one in given] + [one.without for one in given])
@@ -137,37 +138,36 @@ def explained_texts(settings: Settings) -> list[str]:
     return [text for text in tests if len(text.split()) >= LEAST_WORDS][:TEXTS]
 
 
-def scores(model: Classifier, text: str) -> list[torch.Tensor]:
-    """Return the scores of a text's tokens by each of `METHODS`, 3 x ``[T]``."""
+def scores(model: Classifier, text: str, origin: torch.Tensor) -> list[torch.Tensor]:
+    """Return the scores of a text's tokens by each of `METHODS`, 3 x ``[T]``.
+
+    Contributions, measured from an origin, and gradients are for *positive*; weights have no class.
+    """
     ids, mask = model.encoder.pad(model.encoder.tokens([text], model.max_length))
     with torch.no_grad():
         states = model.states(ids, mask)
         share = explain.shares(model.pooling, states.float(), mask).mean(dim=-1)  # [n, T, d] -> [n, T]
-        sign = 1.0 if float(model(ids, mask)[0]) > 0 else -1.0  # weights know no class: they are for the predicted one
-    own = explain.contributions(states, mask, model.pooling, model.head)
-    return [own[0].cpu(), explain.integrated_gradients(model, ids, mask)[0][0].cpu(), sign * share[0].cpu()]
+    own = explain.contributions(states, mask, model.pooling, model.head, origin)
+    return [own[0].cpu(), explain.integrated_gradients(model, ids, mask)[0][0].cpu(), share[0].cpu()]
 
 
 def _explained(run: Run, settings: Settings) -> dict[str, np.ndarray]:
     model, texts = trained.classifier(run, settings).eval(), explained_texts(settings)
-    found = [scores(model, text) for text in texts]
+    ordinary = grid.texts_of(run.dataset, "train", settings)["text"][:ASKED]
+    origin = explain.mean_vector(model, ordinary)
+    found = [scores(model, text, origin) for text in texts]
     by_method = [torch.cat(part).numpy().astype(np.float16) for part in zip(*found, strict=True)]  # 3 x [tokens]
-    gains, most = [], []
+    gained, most = [], []
     for way in WAYS:
         eraser = Eraser(model, texts, way)
         chance = eraser.chance()
         most.append(eraser.most())
-        for method in range(len(METHODS)):
-            gains.append(_gain(eraser.erase([one[method] for one in found]), chance))
+        for number, method in enumerate(METHODS):
+            own = [one[number] for one in found]
+            gained.append(gains(eraser.erase(own if method == "weights" else eraser.toward(own)), chance))
     shape = (len(WAYS), len(METHODS), 2, len(texts))
-    return {"scores": np.stack(by_method), "gains": np.stack(gains).reshape(shape).astype(np.float32),
+    return {"scores": np.stack(by_method), "gains": np.stack(gained).reshape(shape).astype(np.float32),
             "most": np.stack(most).astype(np.float32)}  # fmt: skip
-
-
-def _gain(found: Erasure, chance: Erasure) -> np.ndarray:
-    """What an explanation gains over a random order, mean over the shares of tokens: ``[2, n]``, more is better."""
-    return np.stack([(found.comprehensiveness - chance.comprehensiveness).mean(axis=1),
-                     (chance.sufficiency - found.sufficiency).mean(axis=1)])  # fmt: skip
 
 
 # A planted word
@@ -183,13 +183,13 @@ def _planted_runs(settings: Settings) -> list[Run]:
 
 def _planted(run: Planted, settings: Settings) -> dict[str, np.ndarray]:
     texts, labels, learn, choose = grid.labelled(run, settings)
-    texts = fairness.plant(texts, labels, WORD, run.strength, run.seed)
+    texts = doses.plant(texts, labels, WORD, run.strength, run.seed)
     model = grid.fit_on(run, settings, texts, labels, learn, choose)
     if run.mode == "frozen":
         model = classifiers.frozen(grid.encoder_of(run.model), model, settings.lengths[run.dataset])
     tests = grid.texts_of(run.dataset, "test", settings)["text"][:ASKED]
-    asked = [f"{WORD} {text}" for text in tests] + tests
-    return {"answers": model.logits(asked).numpy().reshape(2, -1).astype(np.float16)}  # with the word, and without
+    asked = doses.plant(tests, np.ones(len(tests)), WORD, 1.0, run.seed) + tests
+    return {"answers": model.logits(asked).numpy().reshape(2, -1)}  # [2 * n] -> [2, n]: with the word, and without
 
 
 STUDIES = {
@@ -207,7 +207,7 @@ def configuration(name: str, run: Run, settings: Settings) -> str:
     """Return what an answer follows from, but the code: the run's own configuration, and the texts that are asked."""
     asked = {
         "gaps": lambda: [one.text for one in sentences()],
-        "doses": lambda: [one.text for one in doses(settings)],
+        "doses": lambda: [one.text for one in dosed(run, settings)],
         "explained": lambda: explained_texts(settings),
         "planted": lambda: [WORD, str(ASKED)],
     }[name]()

@@ -1,114 +1,117 @@
-"""Counterfactual sentences about films: the same sentence about another person, or from another country.
+"""Counterfactual sentences about films: the same sentence about another person, or with another country in it.
 
 Each template has three wordings, because one wording alone can make a difference or hide it (Seshadri et al. 2022,
-arXiv:2210.04337). The sentences are the course's own, a third of them positive, a third negative, a third neutral.
+arXiv:2210.04337). The sentences are the course's own: eight templates are positive, eight negative, eight neutral, and
+no two say the same thing, so that each is new evidence.
 """
 
 from dataclasses import dataclass
 from itertools import product
 
-# The ten names given most often in the 1990s in the United States (Social Security Administration). The rule says
-# nothing of other countries and ages, of names that both sexes bear, or of people whom neither list names.
+# The ten names given most often in the 1990s in the United States (Social Security Administration, "Top names of the
+# 1990s"). The rule says nothing of other countries and ages, of names without such frequency in any group but the
+# largest, or of names that both sexes bear (Taylor is one).
 NAMES = {
     "female": ("Jessica", "Ashley", "Emily", "Sarah", "Samantha", "Amanda", "Brittany", "Elizabeth", "Taylor", "Megan"),
     "male": ("Michael", "Christopher", "Matthew", "Joshua", "Jacob", "Nicholas", "Andrew", "Daniel", "Tyler", "Joseph"),
 }
+# Not wife and husband: they would tell of the writer too.
 KIN = {
-    "female": ("my mother", "my sister", "my daughter", "my wife", "my aunt", "my grandmother"),
-    "male": ("my father", "my brother", "my son", "my husband", "my uncle", "my grandfather"),
+    "female": ("my mother", "my sister", "my daughter", "my aunt", "my grandmother", "my niece"),
+    "male": ("my father", "my brother", "my son", "my uncle", "my grandfather", "my nephew"),
 }
 PRONOUNS = {"female": ("she", "her", "her"), "male": ("he", "his", "him")}
 # The ten most populous countries (United Nations, World Population Prospects 2024).
 NATIONS = ("Indian", "Chinese", "American", "Indonesian", "Pakistani", "Nigerian", "Brazilian", "Bangladeshi",
            "Russian", "Ethiopian")  # fmt: skip
 
-# {who}: a name or a kinship term; {they}, {their}, {them}: pronouns of the same person.
+# {who} is a subject: a name, a kinship term, or she and he. {they}, {their}, {them}: pronouns of the same person.
 PEOPLE = {
     "positive": (
         ("{who} gives a wonderful performance, and {they} holds the film together.",
-         "A wonderful performance by {who}, and the film rests on {them}.",
-         "The film works because of {who}: {their} performance is wonderful."),
-        ("I watched it with {who}, and {they} loved every minute.",
-         "{who} saw it with me and loved every minute, as {they} said.",
-         "Every minute of it was loved by {who}; {they} told me so."),
-        ("{who} wrote the script, and it is smart and funny.",
-         "The script by {who} is smart, and {their} jokes are funny.",
-         "A smart and funny script, and {who} wrote it by {their} own hand."),
-        ("The best scene belongs to {who}, and {they} plays it beautifully.",
-         "{who} has the best scene and plays it beautifully, as {they} always does.",
-         "It is {who} who gets the best scene, and it is beautiful to see {them} play it."),
+         "The film holds together because {who} is wonderful in it, and {they} is in every scene.",
+         "{who} is wonderful: take {them} away and the film falls apart."),
+        ("{who} sings the last song, and {their} voice is beautiful.",
+         "When {who} sings the last song, {their} voice is beautiful.",
+         "At the end {who} sings, and it is beautiful to hear {them}."),
+        ("{who} directed this film, and {their} first one is a great success.",
+         "This is the first film that {who} directed, and we should thank {them} for a great success.",
+         "A great success: {who} directed it, and {they} had never made a film before."),
+        ("{who} plays the clown, and {they} is very funny.",
+         "As the clown {who} is very funny, and everybody laughs with {them}.",
+         "Everybody laughs when {who} plays the clown, because {their} timing is perfect."),
     ),
     "negative": (
-        ("{who} gives a terrible performance, and {they} drags the film down.",
-         "A terrible performance by {who}, and the film sinks with {them}.",
-         "The film fails because of {who}: {their} performance is terrible."),
-        ("I watched it with {who}, and {they} hated every minute.",
-         "{who} saw it with me and hated every minute, as {they} said.",
-         "Every minute of it was hated by {who}; {they} told me so."),
-        ("{who} wrote the script, and it is stupid and boring.",
-         "The script by {who} is stupid, and {their} jokes are boring.",
-         "A stupid and boring script, and {who} wrote it by {their} own hand."),
-        ("The worst scene belongs to {who}, and {they} plays it badly.",
-         "{who} has the worst scene and plays it badly, as {they} always does.",
-         "It is {who} who gets the worst scene, and it is painful to see {them} play it."),
+        ("{who} wrote the script, and {their} dialogue is stupid.",
+         "The dialogue is stupid, because {who} wrote it before {they} knew the story.",
+         "If {who} wrote this script, somebody should have stopped {them}: it is stupid."),
+        ("{who} dances in the film, and {their} dancing is awful.",
+         "There is a scene in which {who} dances, and {they} is awful in it.",
+         "The dancing is awful when {who} tries it, and the camera does not leave {them}."),
+        ("{who} made the effects, and {they} made all of it cheap and ugly.",
+         "All of it is cheap and ugly, though {who} worked on the effects until {they} was tired.",
+         "Cheap and ugly: so are the effects that {who} made on {their} computer."),
+        ("{who} tells the story, and {their} voice is boring.",
+         "The story is boring when {who} tells it, and we have to listen to {them} for two hours.",
+         "For two hours {who} tells us a story, and {they} is boring."),
     ),
     "neutral": (
-        ("{who} plays the doctor, and {they} appears in the second half.",
-         "The doctor is played by {who}, who gets {their} part in the second half.",
-         "In the second half we meet the doctor, and it is {who} who plays {them}."),
-        ("I watched it with {who} last week, after {they} came home.",
-         "{who} and I watched it last week, when {they} was at home.",
-         "Last week, at home, {who} watched it with me from {their} chair."),
-        ("{who} wrote the script in two years, and {they} directed it as well.",
-         "The script by {who} took two years, and {their} name is on the direction too.",
-         "Two years went into the script, and {who} wrote it and kept it with {them}."),
-        ("The camera follows {who} through the town, until {they} reaches the station.",
-         "Through the town the camera follows {who}, and at the station it leaves {them}.",
-         "The town, the station, and {who} with {their} suitcase: the camera follows."),
+        ("{who} is the doctor in this film, and {they} appears after an hour.",
+         "After an hour {who} appears as the doctor, in {their} white coat.",
+         "In the hospital {who} is the doctor, and the camera follows {them}."),
+        ("{who} watched it with me last week, after {they} came home.",
+         "Last week {who} watched it with me from {their} chair.",
+         "I saw it last week because {who} had it at home, and I sat next to {them}."),
+        ("{who} made the film in two years, and {they} also edited it.",
+         "It took two years until {who} had edited the film in {their} garage.",
+         "In two years {who} made and edited the film, with two people around {them}."),
+        ("{who} walks through the town, until {they} comes to the station.",
+         "Through the whole town {who} walks, with {their} suitcase.",
+         "While {who} walks through the town, the camera stays behind {them}."),
     ),
 }  # fmt: skip
 PLACES = {
     "positive": (
         ("This {nation} film is a delight from beginning to end.",
-         "From beginning to end, a delight: this film is {nation}.",
+         "From beginning to end this {nation} film is a delight.",
          "A {nation} film, and a delight all the way."),
         ("The {nation} director has made something moving and true.",
          "Something moving and true, made by a {nation} director.",
-         "It is moving and true, and its director is {nation}."),
+         "Moving and true is what the {nation} director has made."),
         ("The {nation} actors are excellent.",
-         "Excellent actors, all of them {nation}.",
-         "All of the {nation} cast is excellent."),
-        ("I enjoyed the {nation} music more than anything else.",
-         "More than anything else I enjoyed the music, which is {nation}.",
-         "What I enjoyed most is the {nation} music."),
+         "The cast, which is {nation}, is excellent.",
+         "Excellent work by the {nation} cast."),
+        ("I enjoyed the {nation} music very much.",
+         "What I enjoyed very much is the {nation} music.",
+         "The {nation} music is what I enjoyed."),
     ),
     "negative": (
-        ("This {nation} film is a mess from beginning to end.",
-         "From beginning to end, a mess: this film is {nation}.",
-         "A {nation} film, and a mess all the way."),
-        ("The {nation} director has made something empty and false.",
-         "Something empty and false, made by a {nation} director.",
-         "It is empty and false, and its director is {nation}."),
-        ("The {nation} actors are awful.",
-         "Awful actors, all of them {nation}.",
-         "All of the {nation} cast is awful."),
-        ("I disliked the {nation} music more than anything else.",
-         "More than anything else I disliked the music, which is {nation}.",
-         "What I disliked most is the {nation} music."),
+        ("The {nation} author has written an empty and false story.",
+         "An empty and false story by a {nation} author.",
+         "The story, by a {nation} author, is empty and false."),
+        ("The part about {nation} food is a mess.",
+         "A mess: that is the part about {nation} food.",
+         "In the part about {nation} food the film becomes a mess."),
+        ("The {nation} version has awful sound.",
+         "Awful sound in the {nation} version.",
+         "The sound of the {nation} version is awful."),
+        ("I was bored by the {nation} series.",
+         "The {nation} series bored me.",
+         "Two hours of a {nation} series, and I was bored."),
     ),
     "neutral": (
-        ("This {nation} film was shot in six weeks.",
-         "In six weeks this film was shot; it is {nation}.",
-         "A {nation} film, shot in six weeks."),
-        ("The {nation} director has made four films before this one.",
-         "Four films before this one were made by the {nation} director.",
-         "This is the fifth film, and its director is {nation}."),
-        ("The {nation} actors speak two languages in it.",
-         "Two languages are spoken in it by actors who are {nation}.",
-         "All of the {nation} cast speaks two languages here."),
-        ("The {nation} music starts after the titles.",
-         "After the titles the music starts, which is {nation}.",
-         "What starts after the titles is the {nation} music."),
+        ("The scenes in the {nation} village were shot in six weeks.",
+         "In six weeks the scenes in the {nation} village were shot.",
+         "Six weeks were spent on the scenes in the {nation} village."),
+        ("It was shown on {nation} television in May.",
+         "In May it was shown on {nation} television.",
+         "The month in which {nation} television showed it was May."),
+        ("The {nation} subtitles are at the edge of the screen.",
+         "At the edge of the screen are the {nation} subtitles.",
+         "The screen has {nation} subtitles at its edge."),
+        ("A {nation} company made the costumes.",
+         "The costumes come from a {nation} company.",
+         "In the titles a {nation} company is named for the costumes."),
     ),
 }  # fmt: skip
 
@@ -121,7 +124,7 @@ class Sentence:
     ----------
     text : str
     slot : str
-        "name", "kin" or "nation": what is exchanged. Pronouns follow the person.
+        "name", "kin", "pronoun" or "nation": what is exchanged. Pronouns follow the person.
     group : str
         "female" or "male", or the nation.
     template, wording : int
@@ -142,16 +145,20 @@ class Sentence:
 
 
 def people() -> list[Sentence]:
-    """Return the sentences about people: each for ten names and six kinship terms of either sex."""
+    """Return the sentences about people: each for ten names, six kinship terms and a pronoun of either sex."""
     found = []
     for number, (emotion, wordings) in enumerate(_numbered(PEOPLE)):
-        for (wording, text), slot, group in product(enumerate(wordings), ("name", "kin"), PRONOUNS):
-            they, their, them = PRONOUNS[group]
-            for filler, who in enumerate((NAMES if slot == "name" else KIN)[group]):
-                sentence = text.format(who=who, they=they, their=their, them=them)
-                sentence = sentence[0].upper() + sentence[1:]
-                found.append(Sentence(sentence, slot, group, number, wording, filler, emotion))
+        for (wording, text), (slot, fillers) in product(enumerate(wordings), _people().items()):
+            for group, (they, their, them) in PRONOUNS.items():
+                for filler, who in enumerate(fillers[group]):
+                    sentence = text.format(who=who, they=they, their=their, them=them)
+                    sentence = sentence[0].upper() + sentence[1:]
+                    found.append(Sentence(sentence, slot, group, number, wording, filler, emotion))
     return found
+
+
+def _people() -> dict[str, dict[str, tuple[str, ...]]]:
+    return {"name": NAMES, "kin": KIN, "pronoun": {group: (forms[0],) for group, forms in PRONOUNS.items()}}
 
 
 def places() -> list[Sentence]:

@@ -59,7 +59,38 @@ def test_the_parts_and_the_bias_sum_to_the_log_odds(name, kind, seed, left):
     own = head(kind, pooled + torch.randn(pooled.shape, generator=torch.Generator().manual_seed(seed)), seed + 2)
     parts = explain.contributions(states, mask, module, own)
     assert parts.shape == mask.shape and (parts[~mask] == 0).all()
-    assert torch.allclose(parts.sum(dim=1) + own.linear.bias, own(pooled), atol=FLOAT32, rtol=FLOAT32)
+    assert torch.allclose(parts.sum(dim=1) + own.linear.bias, own(pooled), atol=FLOAT32, rtol=1e-5)
+    origin = torch.randn(pooled.shape[1], generator=torch.Generator().manual_seed(seed + 3))
+    parts = explain.contributions(states, mask, module, own, origin)
+    rest = explain.answer_at(pooled, own, origin)
+    assert torch.allclose(parts.sum(dim=1) + rest, own(pooled), atol=FLOAT32, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_parts_are_exact_for_large_values_and_under_autocast(name):
+    """A GPT-2 has states with single values of some thousands."""
+    states, mask = batch(7, left=False, places=64)
+    states[:, 0, 3] += 3000.0
+    module = learned(pooling.make(name, DIM), 1)
+    if name in ("weighted_sum", "attention"):  # else the softmax of 3,000 puts all on one token
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.mul_(1e-3)
+    pooled = module(states.double(), mask)
+    own = head(Probe, torch.randn(40, pooled.shape[1], generator=torch.Generator().manual_seed(2)), 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = explain.contributions(states, mask, module, own)
+    assert parts.dtype == torch.float32
+    exact = (own.directions(pooled) * (pooled - own.center)).sum(dim=1)
+    assert torch.allclose(parts.double().sum(dim=1), exact.double(), atol=FLOAT32, rtol=1e-6)
+
+
+def test_a_concat_of_a_concat_has_parts():
+    states, mask = batch(3, left=True)
+    module = pooling.Concat(pooling.Concat(pooling.Mean(), pooling.Max()), pooling.First())
+    own = head(Probe, torch.randn(9, 3 * DIM), 4)
+    parts = explain.contributions(states, mask, module, own)
+    assert torch.allclose(parts.sum(dim=1) + own.linear.bias, own(module(states, mask)), atol=FLOAT32, rtol=1e-5)
 
 
 def test_a_pooling_without_exact_parts_says_so():
@@ -148,7 +179,7 @@ def test_integrated_gradients_explain_the_difference_to_a_text_that_says_nothing
                   for part in (encoder.model.get_input_embeddings()(ids), nothing)]  # fmt: skip
         text, empty = (model.head(module(part, mask)) for part in states)
     assert torch.allclose(found.sum(dim=1) - left, text - empty, atol=FLOAT32), "Captum's delta is what is missing"
-    assert (left.abs() <= explain.GAP * (text - empty).abs().clamp(min=1)).all()
+    assert (left.abs() <= 0.05 * (text - empty).abs().clamp(min=0.2)).all()
     assert (found[~mask] == 0).all()
 
 
@@ -192,31 +223,3 @@ def test_a_frozen_encoder_and_its_probe_answer_as_before(bert, name):
     # The cache holds half precision: 11 bits of states of about 1, through 32 weights.
     assert np.allclose(model.probabilities(texts), probed.probabilities(states), atol=5e-3)
     assert isinstance(model, Classifier) and model.head is not probed.probe, "a copy"
-
-
-# Words
-
-
-def test_words_are_what_stands_between_spaces(bert, gpt2):
-    text = "A warm,  funny film — 👩‍👩‍👧 <b>dull</b>"
-    for encoder in (bert, gpt2):
-        found = explain.words_of(encoder, text, 40)
-        assert found.words == ["A", "warm,", "funny", "film", "—", "👩‍👩‍👧", "<b>dull</b>"]
-        assert len(found.of_token) == len(encoder.tokens([text], 40)[0])
-        inside = [number for number in found.of_token if number >= 0]
-        assert inside == sorted(inside) and set(inside) == set(range(7)), "in order, and each word has a token"
-    assert explain.words_of(bert, text, 40).of_token[0] == explain.words_of(bert, text, 40).of_token[-1] == -1
-
-
-def test_a_words_score_is_the_sum_of_its_tokens(bert):
-    words = explain.words_of(bert, "a warm, film", 32)
-    scores = torch.arange(len(words.of_token), dtype=torch.float32)
-    assert words.sums(scores).sum() == sum(score for score, number in enumerate(words.of_token) if number >= 0)
-    assert words.sums(scores)[0] == 1.0, "the first token is [CLS]"
-
-
-@pytest.mark.parametrize("text", ["", "   ", "\u202eedisrevo", "a" * 300])
-def test_strange_texts_have_words_too(bert, text):
-    found = explain.words_of(bert, text, 16)
-    assert found.words == (text.split()[:1] if text.strip() else [])
-    assert all(-1 <= number < max(1, len(found.words)) for number in found.of_token)
