@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from helpers import encoders
+
 # Tiny tensors: a second thread costs more than it brings, and on shared cores thirty times as much.
 torch.set_num_threads(1)
 
@@ -44,6 +46,16 @@ def tiny_bert(tmp_path_factory) -> Path:
 def tiny_gpt2(tmp_path_factory) -> Path:
     """A random GPT-2 of 2 layers x 32, with a byte-level BPE tokenizer that has no pad token."""
     return save_gpt2(tmp_path_factory.mktemp("tiny") / "gpt2")
+
+
+@pytest.fixture
+def bert(tiny_bert) -> encoders.Encoder:
+    return encoders.load(str(tiny_bert))
+
+
+@pytest.fixture
+def gpt2(tiny_gpt2) -> encoders.Encoder:
+    return encoders.load(str(tiny_gpt2))
 
 
 def save_bert(folder: Path) -> Path:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from helpers import doses, encoders, pooling
+from helpers import doses, pooling
 from helpers.doses import CONTROL, emotion_words, lexicon, plant, slopes
 from tests.bag import classifier
 
@@ -32,11 +32,6 @@ def test_a_dose_is_a_sentence_between_sentences():
         assert sum(counts) == one.sentences
         assert counts[0] == {"start": 0, "middle": one.sentences // 2, "end": one.sentences}[one.place]
         assert one.strength == WORDS.get(one.word, 0.0)
-
-
-@pytest.fixture
-def bert(tiny_bert) -> encoders.Encoder:
-    return encoders.load(str(tiny_bert))
 
 
 def test_a_planted_dose_is_recovered_from_the_texts_themselves(bert):

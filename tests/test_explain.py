@@ -19,16 +19,6 @@ FLOAT32 = 1e-4
 EXACT = [name for name in pooling.NAMES if name != "generalized_mean"]
 
 
-@pytest.fixture
-def bert(tiny_bert) -> encoders.Encoder:
-    return encoders.load(str(tiny_bert))
-
-
-@pytest.fixture
-def gpt2(tiny_gpt2) -> encoders.Encoder:
-    return encoders.load(str(tiny_gpt2))
-
-
 def batch(seed: int, left: bool, n: int = 5, places: int = 9, dim: int = DIM) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     mask = torch.arange(places) < torch.randint(1, places + 1, (n, 1), generator=generator)

@@ -16,11 +16,6 @@ WORDS = "a film and the end is of best it long far too slow".split()
 
 
 @pytest.fixture
-def bert(tiny_bert) -> encoders.Encoder:
-    return encoders.load(str(tiny_bert))
-
-
-@pytest.fixture
 def model(bert):
     return classifier(bert, pooling.Mean(), {"warm": 40.0, "dull": -40.0})
 

@@ -39,11 +39,6 @@ def small(monkeypatch):
         monkeypatch.setattr(finetuning, key, value)
 
 
-@pytest.fixture
-def bert(tiny_bert) -> encoders.Encoder:
-    return encoders.load(str(tiny_bert))
-
-
 def tuned(encoder, pool="mean", seed=0, labels=None, **settings):
     texts, own = planted()
     labels = own if labels is None else labels

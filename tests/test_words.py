@@ -3,18 +3,7 @@
 import pytest
 import torch
 
-from helpers import encoders
 from helpers.words import words_of
-
-
-@pytest.fixture
-def bert(tiny_bert) -> encoders.Encoder:
-    return encoders.load(str(tiny_bert))
-
-
-@pytest.fixture
-def gpt2(tiny_gpt2) -> encoders.Encoder:
-    return encoders.load(str(tiny_gpt2))
 
 
 def test_words_are_what_stands_between_spaces(bert, gpt2):
