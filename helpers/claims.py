@@ -5,12 +5,12 @@ Test and rule of a claim were written before its experiment was run. Code fills 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from helpers import records, rules
+from helpers import records, rules, studies, study_rules
 from helpers.records import NotRun, Table
 from helpers.rules import Results, Verdict
 
@@ -35,7 +35,7 @@ class Claim:
     source : str
         Where its result comes from.
     judge : callable or None
-        From the results of the grid to a verdict. None: its experiment is not built yet.
+        From what is on file to a verdict. None: its experiment is not built yet.
     """
 
     id: str
@@ -44,10 +44,30 @@ class Claim:
     rule: str
     chapters: str
     source: str
-    judge: Callable[[Results], Verdict] | None = None
+    judge: Callable[["OnFile"], Verdict] | None = None
 
 
-_grid = partial(Claim, source="python -m helpers.experiments")
+@dataclass(frozen=True)
+class OnFile:
+    """The results of one scale, read when a claim asks for them."""
+
+    scale: str
+    folder: Path
+
+    @cached_property
+    def table(self) -> Table:
+        return Table(self.scale, self.folder)
+
+    @cached_property
+    def grid(self) -> Results:
+        return rules.read(self.table, self.scale)
+
+
+def _grid(*parts: str, judge: Callable[[Results], Verdict]) -> Claim:
+    """A claim that the grid decides."""
+    return Claim(*parts, source="python -m helpers.experiments", judge=lambda found: judge(found.grid))
+
+
 _TURN = (
     "Supported: another pooling is best, its gap to the other end's best changes and is shown at both ends. Depends: "
     "gaps change without that. Refuted: otherwise, if all changes are within 2 points."
@@ -85,14 +105,17 @@ CLAIMS = (
     Claim(
         "C4", "Mean is the easiest to explain, max the hardest; the weighted sum is as interpretable as its weights.",
         "How much the logit falls without the tokens that a pooling is said to rest on, less a random order in "
-        "the same model; and on how many tokens it rests.",
-        "Supported: mean is above max on both models. Refuted: max is above mean on both.", "6", "helpers.explain",
+        "the same model, as a part of what there is to lose (fine-tuned BERT and GPT-2, single sentences).",
+        "Supported: mean is above max on both models. Refuted: max is above mean on both. Depends: one is shown.",
+        "6", "python -m helpers.studies", lambda found: study_rules.explained(found.scale, found.folder),
     ),
     Claim(
         "C5", "Max is drawn to emotionally strong words and amplifies bias, mean least; the weighted sum inherits the "
         "bias of its data.",
-        "Score gaps between counterfactual sentences, and the effect of one inserted emotion word, by pooling.",
-        "Supported: max reacts more than mean in both. Refuted: less in both.", "6", "helpers.fairness",
+        "How far the score moves when a person is exchanged for one of the other sex, and its slope over the rating of "
+        "one inserted word: max minus mean, fine-tuned, mean of the BERT and the GPT-2.",
+        "Supported: max reacts more than mean in both. Refuted: less in both. Depends: one is shown.",
+        "6", "python -m helpers.studies", lambda found: study_rules.reactions(found.scale, found.folder),
     ),
     Claim(
         "C6", "In question answering max catches the keyword, mean the whole intent, and the weighted sum does best.",
@@ -140,13 +163,13 @@ def judge(number: str, scale: str, folder: Path = records.RESULTS) -> Verdict:
     NotRun
         Its experiment has not been run at this scale, or not to the end.
     """
-    return _judge(claim(number), rules.read(Table(scale, folder), scale))
+    return _judge(claim(number), OnFile(scale, folder))
 
 
-def _judge(one: Claim, results: Results) -> Verdict:
+def _judge(one: Claim, found: OnFile) -> Verdict:
     if one.judge is None:
         raise NotRun(f"The experiment of {one.id} has not been run.")
-    return one.judge(results)
+    return one.judge(found)
 
 
 def ledger(scale: str, folder: Path = records.RESULTS) -> pd.DataFrame:
@@ -159,9 +182,8 @@ def ledger(scale: str, folder: Path = records.RESULTS) -> pd.DataFrame:
         scale, provenance. Test, effect, p and detectable are those of the test that decides. They are missing where the
         verdict is "not run at this scale".
     """
-    table = Table(scale, folder)
-    results = rules.read(table, scale)
-    rows = []
+    rules.settings_of(scale)  # a scale that decides no claim says so
+    results, rows = OnFile(scale, folder), []
     for one in CLAIMS:
         row = {"claim": one.id, "sentence": one.sentence, "chapters": one.chapters}
         try:
@@ -170,14 +192,18 @@ def ledger(scale: str, folder: Path = records.RESULTS) -> pd.DataFrame:
             rows.append(row | {"verdict": NOT_RUN, "scale": scale})
             continue
         shown = found.evidence.loc[found.deciding, ["test", "effect", "p", "detectable", "n"]].to_dict()
-        told = {"unit": found.unit, "verdict": found.verdict, "scale": scale, "provenance": _provenance(table)}
+        told = {"unit": found.unit, "verdict": found.verdict, "scale": scale, "provenance": _provenance(one, results)}
         rows.append(row | shown | told)
     shown = ["test", "effect", "unit", "p", "detectable", "n", "verdict", "scale", "provenance"]
     found = pd.DataFrame(rows, columns=["claim", "sentence", "chapters", *shown]).set_index("claim")
     return found.astype({"n": "Int64"})
 
 
-def _provenance(table: Table) -> str:
+def _provenance(one: Claim, found: OnFile) -> str:
     """Commits, dates and machines of the rows."""
-    made = {column: sorted(table.rows[column].astype(str).unique()) for column in ("commit", "date", "hardware")}
+    tables = [found.table]
+    if "studies" in one.source:
+        tables = [studies.table(name, found.scale, found.folder) for name in studies.STUDIES]
+    rows = pd.concat([table.rows for table in tables])
+    made = {column: sorted(rows[column].dropna().astype(str).unique()) for column in ("commit", "date", "hardware")}
     return "; ".join(" and ".join(values) for values in made.values())

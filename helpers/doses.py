@@ -13,6 +13,7 @@ import pandas as pd
 import statsmodels.api as sm
 
 from helpers import contrasts, sources
+from helpers.contrasts import Contrast
 
 LEXICON = sources.Package(
     "vaderSentiment", "3.3.2", "vaderSentiment", "",
@@ -122,15 +123,21 @@ def slopes(given: Sequence[Dose], response: np.ndarray) -> pd.DataFrame:
     """
     frame, rows = pd.DataFrame(given), {}
     for cell, part in frame.groupby(["sentences", "place"], sort=False):
-        design, own = sm.add_constant(part.strength.to_numpy()), response[:, part.index]  # [words, 2], [s, words]
-        line = sm.OLS(own.mean(axis=0), design).fit(cov_type="HC3")
-        by_seed = np.linalg.lstsq(design, own.T, rcond=None)[0][1]  # [s]
-        kinds = [(line.bse[1] ** 2, len(part) - 2)]
-        if len(by_seed) > 1:
-            kinds.append((by_seed.var(ddof=1) / len(by_seed), len(by_seed) - 1))
-        slope = contrasts.sampled(float(line.params[1]), *map(np.array, zip(*kinds, strict=True)))
-        rows[cell] = {"slope": slope.effect, "p": slope.p, "intercept": float(line.params[0])}
+        found, intercept = slope(part.strength.to_numpy(), response[:, part.index])
+        rows[cell] = {"slope": found.effect, "p": found.p, "intercept": intercept}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["sentences", "place"])
+
+
+def slope(strength: np.ndarray, response: np.ndarray) -> tuple[Contrast, float]:
+    """Return the slope of the response ``[s, words]`` over the ratings ``[words]``, and the intercept: see `slopes`."""
+    design = sm.add_constant(strength)  # [words, 2]
+    line = sm.OLS(response.mean(axis=0), design).fit(cov_type="HC3")
+    by_seed = np.linalg.lstsq(design, response.T, rcond=None)[0][1]  # [s]
+    kinds = [(line.bse[1] ** 2, len(strength) - 2)]
+    if len(by_seed) > 1:
+        kinds.append((by_seed.var(ddof=1) / len(by_seed), len(by_seed) - 1))
+    found = contrasts.sampled(float(line.params[1]), *map(np.array, zip(*kinds, strict=True)))
+    return found, float(line.params[0])
 
 
 def plant(texts: Sequence[str], labels: np.ndarray, word: str, strength: float, seed: int) -> list[str]:

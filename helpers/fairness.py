@@ -71,7 +71,7 @@ def score_gaps(sentences: Sequence[Sentence], found: np.ndarray) -> pd.DataFrame
         else:
             tests = {"female − male": [cube["female"] - cube["male"]]}
         for (test, cubes), (end, weight) in product(tests.items(), weights.items()):
-            gap = _judge(cubes, weight)
+            gap = over_templates(cubes, weight)
             rows[f"{slot}: {test}{end}"] = {"effect": gap.effect, "p": gap.p}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("test")
 
@@ -108,8 +108,15 @@ def _between(emotion: pd.Series) -> np.ndarray:
     return positive / positive.sum() - negative / negative.sum()
 
 
-def _judge(cubes: list[np.ndarray], weights: np.ndarray) -> Contrast:
-    """A weighted sum over templates of the sum of some cubes ``[s, t, f]``, each with fillers of its own."""
+def over_templates(cubes: list[np.ndarray], weights: np.ndarray) -> Contrast:
+    """Return a weighted sum over templates of the sum of some cubes, with templates, fillers and seeds as samples.
+
+    Parameters
+    ----------
+    cubes : list of ndarray, each of shape [s, templates, fillers]
+        Each with fillers of its own.
+    weights : ndarray, shape [templates]
+    """
     by_template = sum(cube.mean(axis=(0, 2)) for cube in cubes)  # [t]
     by_seed = sum(cube.mean(axis=2) @ weights for cube in cubes)  # [s]
     samples = [(by_seed, 1 / len(by_seed))]

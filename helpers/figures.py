@@ -23,6 +23,9 @@ from helpers.grid import SCALES
 from helpers.rules import Verdict
 
 INK = "#1b1b1b"
+# What a verdict's effects are given in.
+UNITS = {"share": "in points", "ratio": "as ratios", "part": "as parts of what there is to lose",
+         "spread": "in spreads of ordinary scores"}  # fmt: skip
 PAPER = "#fdfdfb"  # opaque: the figure stays readable on a dark page
 
 
@@ -198,7 +201,7 @@ def verdict(one: Claim, found: Verdict, scale: str) -> None:
         shown[column] = [_effect(value, found.unit) for value in shown[column]]
     if "p_equal" in shown:
         shown["p_equal"] = shown.p_equal.map(_p)
-    unit = {"share": "in points", "ratio": "as ratios"}[found.unit]
+    unit = UNITS[found.unit]
     caption = f"Evidence on {one.id} ({scale}); effects {unit} with 95% intervals, p corrected for all tests"
     table(shown.assign(p=shown.p.map(_p)), caption)
     say(f"**{one.id}: {found.verdict}** ({scale}).")

@@ -15,7 +15,7 @@ import pandas as pd
 from helpers import contrasts, evaluation
 from helpers.contrasts import Contrast
 from helpers.evaluation import ALPHA, Interval
-from helpers.grid import SCALES
+from helpers.grid import SCALES, Settings
 from helpers.records import NotRun, Table
 
 PAPER = ("max", "mean", "weighted_sum")  # the poolings that the paper compares
@@ -84,9 +84,7 @@ def read(table: Table, scale: str) -> Results:
 
     Complete means: every planned seed, all by one configuration.
     """
-    settings, labels, found = SCALES[scale], {}, {}
-    if not settings.pair:
-        raise NotRun(f"{scale} compares no pair of models: it decides no claim.")
+    settings, labels, found = settings_of(scale), {}, {}
     planned = tuple(product(settings.rates, ("frozen", "fine-tuned"), settings.labels))
     for model, mode, dataset in planned:
         cell = {"model": model, "mode": mode, "dataset": dataset, "labels": max(settings.labels[dataset])}
@@ -103,6 +101,13 @@ def read(table: Table, scale: str) -> Results:
             if not np.array_equal(labels.setdefault(dataset, own), own):
                 raise ValueError(f"The models' rows are about other test texts of {dataset}: run the grid to its end.")
     return Results(labels, found, settings.pair, tuple(settings.labels), planned)
+
+
+def settings_of(scale: str) -> Settings:
+    """Return the settings of a scale that decides claims; another one raises NotRun."""
+    if not SCALES[scale].pair:
+        raise NotRun(f"{scale} compares no pair of models: it decides no claim.")
+    return SCALES[scale]
 
 
 @dataclass(frozen=True)

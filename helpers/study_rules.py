@@ -1,0 +1,110 @@
+"""Tests and rules by which the claims of chapter 6 are judged, written before its studies were run.
+
+As in `rules`, texts (templates, words) and seeds both count as samples, and p values are corrected for all tests.
+"""
+
+from dataclasses import astuple
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit
+
+from helpers import contrasts, doses, evaluation, fairness, grid, records, studies
+from helpers.contrasts import Contrast
+from helpers.evaluation import ALPHA
+from helpers.grid import Settings
+from helpers.records import NotRun, Rows
+from helpers.rules import NO_DIFFERENCE, REFUTED, SUPPORTED, Verdict, settings_of
+
+RULES = 2  # in this module
+MODE = "fine-tuned"
+
+
+def explained(scale: str, folder: Path) -> Verdict:
+    """C4: how faithful the exact parts are under the mean and under max, on the BERT and on the GPT-2."""
+    settings, table = settings_of(scale), studies.table("explained", scale, folder)
+    found = {}
+    for model in settings.pair:
+        own = {}
+        for pool in ("mean", "max"):
+            gains, most = (_arrays("explained", table, settings, model, pool, what) for what in ("gains", "most"))
+            # [s, ways, methods, kinds, n] -> [s, n]: deletion, contributions, both kinds of gain
+            own[pool] = gains[:, 0, 0].mean(axis=1) / most[:, 0].mean()
+        found[f"mean − max, {model}"] = contrasts.over(own["mean"] - own["max"])
+    return _judged(found, table.rows, "the parts under max are the more faithful", "part")
+
+
+def reactions(scale: str, folder: Path) -> Verdict:
+    """C5: how far max moves more than the mean when a person is exchanged, and with the rating of one word."""
+    settings = settings_of(scale)
+    gaps, found = studies.table("gaps", scale, folder), {}
+    sizes = [fairness.pair_sizes(studies.sentences(), _scores("gaps", gaps, settings, model, pool, folder))
+             for pool in ("max", "mean") for model in settings.pair]  # fmt: skip
+    cube = (sizes[0] + sizes[1] - sizes[2] - sizes[3]) / 2  # [s, templates, pairs]: max − mean, mean of the models
+    found["max − mean, size of a gap"] = fairness.over_templates([cube], np.full(cube.shape[1], 1 / cube.shape[1]))
+    table = studies.table("doses", scale, folder)
+    given = {model: studies.dosed(_run("doses", settings, model, "mean"), settings) for model in settings.pair}
+    given = given[settings.pair[0]]  # the same words for both models: they learned from the same texts
+    by_word = [_by_word(given, _scores("doses", table, settings, model, pool, folder))
+               for pool in ("max", "mean") for model in settings.pair]  # fmt: skip
+    response = (by_word[0] + by_word[1] - by_word[2] - by_word[3]) / 2  # [s, words]
+    strength = pd.DataFrame(given).groupby("word", sort=False).strength.first().to_numpy()
+    found["max − mean, slope over the rating"] = doses.slope(strength, response)[0]
+    return _judged(found, pd.concat([gaps.rows, table.rows]), "max reacts less", "spread")
+
+
+def _run(study: str, settings: Settings, model: str, pool: str) -> grid.Run:
+    """The study's first run of a fine-tuned model under a pooling."""
+    return next(run for run in studies.STUDIES[study].runs(settings)
+                if (run.model, run.pooling, run.mode) == (model, pool, MODE))  # fmt: skip
+
+
+def _arrays(study: str, table: Rows, settings: Settings, model: str, pool: str, what: str) -> np.ndarray:
+    """An array of every planned seed, ``[s, …]``: all by one configuration."""
+    runs = [run for run in studies.STUDIES[study].runs(settings)
+            if (run.model, run.pooling, run.mode) == (model, pool, MODE)]  # fmt: skip
+    made = {table.configuration(*astuple(run)) for run in runs}
+    if len(made) != 1 or made == {None}:
+        raise NotRun(f"{study}: some runs of {model} with {pool} are missing, or of different configurations.")
+    keys = [dict(zip(table.rows.columns, astuple(run), strict=False)) for run in runs]
+    rows = [table.select(**{name: key[name] for name in studies.STUDIES[study].key}).iloc[0] for key in keys]
+    return np.stack([table.array(row, what) for row in rows])
+
+
+def _scores(study: str, table: Rows, settings: Settings, model: str, pool: str, folder: Path) -> np.ndarray:
+    """Answers in units of the classifier's spread over the test texts, ``[s, …]``."""
+    run = _run(study, settings, model, pool)
+    cell = {"model": model, "pooling": pool, "mode": MODE, "dataset": run.dataset, "labels": run.labels}
+    ordinary = logit(records.Table(settings.scale, folder).probabilities(**cell))[: settings.seeds]
+    answers = _arrays(study, table, settings, model, pool, "answers").astype(float)
+    if answers.ndim == 3:  # [s, 2, n]: with and without
+        answers = answers[:, 0] - answers[:, 1]
+    return fairness.scores(answers, ordinary)
+
+
+def _by_word(given: list[doses.Dose], response: np.ndarray) -> np.ndarray:
+    """The mean response to each word over all lengths and places, ``[s, words]``."""
+    words = pd.Series([one.word for one in given])
+    return np.stack([response[:, words.index[words == word]].mean(axis=1) for word in words.unique()], axis=1)
+
+
+def _judged(found: dict[str, Contrast], rows: pd.DataFrame, against: str, unit: str) -> Verdict:
+    """Supported if all tests point where the claim says, refuted if all point the other way."""
+    p = np.minimum(1, RULES * evaluation.holm(np.array([one.p for one in found.values()])))
+    level = ALPHA / RULES / len(found)
+    evidence = pd.DataFrame({
+        "test": list(found), "effect": [one.effect for one in found.values()], "p": p,
+        "detectable": [one.detectable(level) for one in found.values()], "n": len(rows),
+    })  # fmt: skip
+    sure, ahead = p < ALPHA, np.array([one.effect.value > 0 for one in found.values()])
+    weaker = int(p.argmax())  # it takes all of them, so the weakest one decides
+    if sure.all() and ahead.all():
+        return Verdict(SUPPORTED, evidence, weaker, unit)
+    if sure.all() and not ahead.any():
+        return Verdict(f"{REFUTED}: {against}", evidence, weaker, unit)
+    if sure.any():
+        shown = "; ".join(f"{test} {one.effect.value:+.2f}" for test, one, yes in
+                          zip(found, found.values(), sure, strict=True) if yes)  # fmt: skip
+        return Verdict(f"depends: shown only {shown}", evidence, weaker, unit)
+    return Verdict(NO_DIFFERENCE, evidence, int(p.argmin()), unit)
