@@ -181,6 +181,20 @@ class Rows:
         """Return one array of a row of `rows`."""
         return self._kept[self._name(row, what)]
 
+    def stack(self, what: str, **cell: object) -> np.ndarray:
+        """Return an array of every seed of one cell, ``[seeds, …]``, in order of the seeds.
+
+        Raises
+        ------
+        NotRun, ValueError
+            There is no such row; or they are of more than one cell.
+        """
+        rows = self.select(**cell).sort_values("seed")
+        if rows.seed.duplicated().any():
+            missing = ", ".join(key for key in self._key if key not in cell and key != "seed")
+            raise ValueError(f"{cell} is more than one cell: say also {missing}.")
+        return np.stack([self.array(row, what) for row in rows.to_dict("records")])
+
     def _name(self, row: dict[str, object] | pd.Series, what: str) -> str:
         """The name of an array: with its checksum, so that new never pass for old."""
         return "/".join([*(str(row[part]) for part in self._arrays[what]), what, str(row[what])])
@@ -211,11 +225,7 @@ class Table(Rows):
 
     def probabilities(self, **cell: object) -> np.ndarray:
         """Return what the runs of one cell predicted for each test text, ``[seeds, n]``: one row a seed, in order."""
-        rows = self.select(**cell).sort_values("seed")
-        if rows.seed.duplicated().any():
-            missing = ", ".join(key for key in KEY[:-1] if key not in cell)
-            raise ValueError(f"{cell} is more than one cell: say also {missing}.")
-        return expit(np.stack([self.array(row, "checksum") for row in rows.to_dict("records")]).astype(float))
+        return expit(self.stack("checksum", **cell).astype(float))
 
     def predictions(self, poolings: list[str], **cell: object) -> dict[str, np.ndarray]:
         """Return what each pooling predicted in one cell: pooling -> ``[seeds, n]``."""

@@ -67,9 +67,8 @@ def _arrays(study: str, table: Rows, settings: Settings, model: str, pool: str, 
     made = {table.configuration(*astuple(run)) for run in runs}
     if len(made) != 1 or made == {None}:
         raise NotRun(f"{study}: some runs of {model} with {pool} are missing, or of different configurations.")
-    keys = [dict(zip(table.rows.columns, astuple(run), strict=False)) for run in runs]
-    rows = [table.select(**{name: key[name] for name in studies.STUDIES[study].key}).iloc[0] for key in keys]
-    return np.stack([table.array(row, what) for row in rows])
+    cell = {"model": model, "pooling": pool, "mode": MODE}
+    return table.stack(what, **cell)[: len(runs)]
 
 
 def _scores(study: str, table: Rows, settings: Settings, model: str, pool: str, folder: Path) -> np.ndarray:

@@ -57,6 +57,25 @@ def browse(select: Callable[..., tuple[pd.DataFrame, str]], **controls: ipywidge
     _show(redraw, controls, figures.table_bundle(*select(**first)), {})
 
 
+def read(show: Callable[..., dict[str, str]], still: dict[str, str], **controls: ipywidgets.Widget) -> None:
+    """Show what follows some controls as HTML; every reader without widgets sees something chosen to stand still.
+
+    Parameters
+    ----------
+    show : callable
+        From the controls' values (by keyword) to a bundle: HTML and plain text, as `views.bundle` makes it.
+    still : dict
+        Such a bundle, for readers without widgets.
+    **controls : ipywidgets.Widget
+        Each with a ``value``.
+    """
+
+    def redraw(**values: object) -> None:
+        display(show(**values), raw=True)
+
+    _show(redraw, controls, still, {})
+
+
 def _show(redraw: Callable[..., None], controls: dict[str, ipywidgets.Widget], still: dict, metadata: dict) -> None:
     live = ipywidgets.VBox([*controls.values(), ipywidgets.interactive_output(redraw, controls)])
     # The richest form that a reader's page knows wins: widget, then what stands still.

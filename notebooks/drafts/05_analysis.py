@@ -1,0 +1,790 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 5. Analysis
+#
+# Chapters 3 and 4 ran the experiment. This chapter asks what it says. Which differences would be there again with other texts and other runs? What do they depend on? Where is a bag of words as good? At the end stand a guide, in which every line is made from a test of this chapter, and the *ledger*: the table of all claims with their verdicts.
+#
+# **After this chapter you will be able to**
+#
+# - say how firm a ranking is;
+# - split the spread of a result into its sources;
+# - read accuracy against the number of labels, the length of a text, and what stands in it;
+# - tell a well calibrated model from a merely accurate one;
+# - read a ledger of claims, and say what its "no" means.
+#
+# **What you need to know**: chapters 3 and 4.
+#
+# | | smoke | laptop | full |
+# |---|---|---|---|
+# | reading and exercises | – | 2 hours | 2 hours |
+# | running all cells | under a minute | about two minutes | about two minutes |
+#
+# The book's page of measured times has the exact figures, with the hardware.
+
+# %% tags=["setup"]
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # on Colab this notebook is alone: fetch this release of the course, once
+    home = "/content/course-RELEASE_TAG"
+    clone = f"rm -rf {home}.part && git clone -q --depth 1 --branch RELEASE_TAG REPOSITORY_URL {home}.part"
+    subprocess.run(f"test -d {home} || ({clone} && mv {home}.part {home})", shell=True, check=True)
+    sys.path[:0] = [home] * (home not in sys.path)
+
+from helpers import course
+
+session = course.start()
+
+# %% tags=["imports"]
+import itertools
+import re
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import statsmodels.formula.api as smf
+from statsmodels.stats.anova import anova_lm
+
+from helpers import (
+    cells,
+    checks,
+    claims,
+    contrasts,
+    data,
+    encoders,
+    evaluation,
+    figures,
+    grid,
+    heads,
+    pooling,
+    records,
+    widgets,
+)
+
+figures.theme()
+
+# %% [markdown]
+# ## 5.1 The whole grid
+#
+# The grid's table is on file. One row is one run: a model, a pooling, frozen or fine-tuned, a data set, a number of labels, a seed. Beside it lies what each run said of each test text.
+
+# %%
+ON_FILE = session.pick(smoke="laptop", laptop="laptop", full="full")
+SETTINGS = grid.SCALES[ON_FILE]
+table = records.Table(ON_FILE)
+figures.say(f"{len(table.rows):,} runs ({ON_FILE}), {table.rows.seconds.sum() / 3600:.1f} hours of one core.")
+
+# %% [markdown]
+# All cells with the most labels, as one picture: the mean accuracy over five seeds. Read along a row.
+
+# %%
+most = table.rows.dataset.map({name: max(sizes) for name, sizes in SETTINGS.labels.items()})
+shown = table.rows[(table.rows.labels == most) & table.rows.pooling.isin(grid.POOLINGS)]
+board = shown.pivot_table(index=["dataset", "mode", "model"], columns="pooling", values="accuracy")
+board = board[list(grid.POOLINGS)]
+
+# %% [markdown] tags=["predict"]
+# Where will the lightest field be? On reviews or on sentences, on which model, under which pooling?
+
+# %%
+fig, ax = plt.subplots(figsize=(8.5, 0.42 * len(board) + 1))
+sns.heatmap(board, annot=True, fmt=".2f", cmap="cividis", cbar=False, ax=ax,
+            yticklabels=[", ".join(row) for row in board.index])
+ax.set(xlabel="", ylabel="")
+figures.show(fig, alt=f"Heat map of mean accuracy, {len(board)} rows (data set, mode, model) and {board.shape[1]} "
+                      f"poolings. The highest, {board.max().max():.2f}, is {', '.join(board.stack().idxmax())}.")
+
+# %% [markdown]
+# The lighter, the more accurate. Models named *-random* were never trained. Fine-tuned, only their mean was run, so the rest of such a row is empty. The picture says where to look. It does not say what would be there again.
+#
+# One thing to keep in mind from here on. Only the claims (5.4 and 5.13) have rules that were written before the run. All other tests of this chapter were chosen later: take them as hints.
+#
+# ## 5.2 How firm is the ranking?
+#
+# Somebody always stands on top. To see how much that means we play the experiment again, many times: draw texts *with replacement*, draw seeds with replacement, and rank the poolings anew. This is the bootstrap of chapter 1, for ranks.
+#
+# ### Exercise 5.1 · Play it again ★★☆ medium, 15 minutes
+#
+# `right` has the shape [poolings, seeds, texts]: between 0 (wrong) and 1 (right). Return the share of `times` replays in which each pooling is best, [poolings]. One replay draws seeds and texts once, the *same* for all poolings (why?). Where several are best, each gets an equal part of that replay.
+
+# %% tags=["exercise", "ex-5.1"]
+def wins(right, times, rng):
+    """[p, s, n], a number, a NumPy Generator -> [p], sums to 1"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-5.1"]
+# `rng.integers(n, size=n)` draws row numbers with replacement. `right[:, seeds][:, :, texts]` picks them, and `.mean(axis=(1, 2))` gives an accuracy for each pooling. `accuracy == accuracy.max()` marks the best ones: divide by how many there are.
+
+# %% tags=["check", "ex-5.1"]
+def coin(shares, seeds=5, n=200):
+    return (np.random.default_rng(0).random((len(shares), seeds, n)) < np.array(shares)[:, None, None]).astype(float)
+
+
+lucky = np.zeros((2, 3, 4))
+lucky[0, 0], lucky[1, 1:] = 1, 0.4  # pooling 0 is right in one run only
+alike = np.zeros((2, 3, 200))
+alike[0, :, :160], alike[1, :, 20:184] = 1, 1  # 160 and 164 of 200 texts, in every run
+checks.exercise("5.1", wins, lambda f: {
+    "shares sum to one": abs(f(coin([0.5, 0.5, 0.5]), 50, np.random.default_rng(1)).sum() - 1) < 1e-9,
+    "a clear winner wins always": (f(coin([0.9, 0.5]), 50, np.random.default_rng(1)), [1, 0]),
+    "two that are always alike share it": (f(np.ones((2, 3, 4)), 50, np.random.default_rng(1)), [0.5, 0.5]),
+    "seeds are drawn: some replays miss the one good run": 0.1 < f(lucky, 300, np.random.default_rng(1))[1] < 0.6,
+    "texts are drawn, once for all seeds": 0.2 < f(alike, 2000, np.random.default_rng(1))[0] < 0.36,
+    "the same texts for all": (f(coin([0.5]).repeat(2, 0) * [[[1]], [[0.999]]], 50, np.random.default_rng(1)), [1, 0]),
+})
+
+
+# %% tags=["solution", "ex-5.1"]
+def wins(right, times, rng):
+    """[p, s, n], a number, a NumPy Generator -> [p], sums to 1"""
+    won = np.zeros(len(right))
+    for _ in range(times):
+        seeds, texts = (rng.integers(size, size=size) for size in right.shape[1:])
+        accuracy = right[:, seeds][:, :, texts].mean(axis=(1, 2))
+        best = accuracy == accuracy.max()
+        won += best / best.sum()
+    return won / times
+
+
+# %% [markdown]
+# The course's version gives the whole distribution of ranks: the share of replays in which a pooling comes first, second, and so on. (A tie, rare with so many texts, goes to the first in the list.)
+
+# %%
+def ranks(right, times=500, seed=0):
+    """[p, s, n] -> [p, p]: how often each pooling has each rank."""
+    rng, found = np.random.default_rng(seed), np.zeros((len(right), len(right)))
+    for _ in range(times):
+        seeds, texts = (rng.integers(size, size=size) for size in right.shape[1:])
+        order = np.argsort(-right[:, seeds][:, :, texts].mean(axis=(1, 2)))
+        found[order, np.arange(len(right))] += 1 / times
+    return found
+
+
+# %% [markdown]
+# `cells.read` gives a cell of the grid, as in chapters 3 and 4.
+
+# %%
+BERT, GPT2 = SETTINGS.pair
+
+
+def cell(model, mode, dataset):
+    return cells.read(table, ON_FILE, model, mode, dataset)
+
+
+def right_of(one):
+    """Is each run of a cell right on each text? [poolings, seeds, texts]"""
+    return np.stack([evaluation.correctness(one.answers, part) for part in one.poolings.values()])
+
+
+# %% [markdown] tags=["predict"]
+# The fine-tuned BERT on reviews: in how many replays will the pooling on top be on top? In nine of ten, or in one of three?
+
+# %%
+chances = {(model, mode): ranks(right_of(cell(model, mode, "imdb"))) for mode in ("frozen", "fine-tuned")
+           for model in (BERT, GPT2)}
+tops = "; ".join(f"{model}, {mode}: {grid.POOLINGS[share[:, 0].argmax()]} in {share[:, 0].max():.0%} of the replays"
+                 for (model, mode), share in chances.items())
+
+# %% [markdown]
+# Read a row: how the ranks of one pooling are spread.
+
+# %%
+fig, axes = plt.subplots(2, 2, figsize=(10, 7.5), sharey=True, layout="tight")
+for ax, ((model, mode), share) in zip(axes.flat, chances.items(), strict=True):
+    sns.heatmap(share, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".0%", cbar=False, ax=ax,
+                xticklabels=range(1, len(share) + 1), yticklabels=grid.POOLINGS)
+    ax.set(title=f"{model}, {mode}", xlabel="rank")
+figures.show(fig, alt=f"Four heat maps: how often each pooling has each rank on reviews. Most often first: {tops}.")
+
+# %% [markdown]
+# How many poolings have a chance?
+
+# %%
+for (model, mode), share in chances.items():
+    able = [pool for pool, part in zip(grid.POOLINGS, share, strict=True) if part[0] >= 0.05]
+    figures.say(f"- *{model}, {mode}*: first in at least one replay of twenty: {', '.join(able)}.")
+
+# %% [markdown]
+# Read these shares as upper ones. A replay takes what we saw for the truth. Of two poolings that are equally good, the one that happened to lead wins about three replays in four.
+#
+# ## 5.3 What moves a result?
+#
+# The accuracy of a run depends on many things at once. An *analysis of variance* splits its spread into parts: so much is due to the data set, so much to the model, to the pooling, to pooling × model (chapter 4's *interaction*). Seeds need care. Seed 3 draws the same labelled texts for every model and pooling, so a lucky draw may lift all of them together. So a *draw* (a seed on a data set) gets a part of its own. What is left is what a seed does to some runs only.
+#
+# *First* stays out: on the mini GPT-2 it is one constant (chapter 4), and that one cell would take much of two parts.
+
+# %% [markdown] tags=["predict"]
+# Order by their share of the spread: data set, model, pooling, pooling × model, draw, and what is left.
+
+# %%
+kept = (shown["mode"] == "fine-tuned") & shown.model.isin(SETTINGS.pair) & (shown.pooling != "first")
+runs = shown[kept]
+assert runs.groupby(["dataset", "model", "pooling"]).size().nunique() == 1, "each cell has as many runs"
+
+# %% [markdown]
+# Every cell has the same number of runs, so the parts do not depend on the order in which they are taken out.
+
+# %%
+LEFT = "what a seed does to some runs only"
+terms = {"C(dataset)": "data set", "C(dataset):C(seed)": "draw (seed on a data set)", "C(model)": "model",
+         "C(pooling)": "pooling", "C(model):C(pooling)": "pooling × model",
+         "C(dataset):C(model)": "model × data set", "C(dataset):C(pooling)": "pooling × data set",
+         "C(dataset):C(model):C(pooling)": "pooling × model × data set"}
+parts = anova_lm(smf.ols("accuracy ~ " + " + ".join(terms), runs).fit(), typ=1).rename(terms | {"Residual": LEFT})
+share = parts.sum_sq / parts.sum_sq.sum()
+
+# %% [markdown]
+# One bar for each part:
+
+# %%
+fig, ax = plt.subplots()
+ax.barh(share.index[::-1], 100 * share[::-1])
+ax.set(xlabel=f"share of the spread of {len(runs)} fine-tuned runs, in percent ({ON_FILE})")
+figures.show(fig, alt="Shares of the spread: " + "; ".join(f"{name} {part:.1%}" for name, part in share.items()) + ".")
+
+# %% [markdown]
+# How much of what seeds move do the runs of a draw have in common?
+
+# %%
+both = parts.loc[["draw (seed on a data set)", LEFT]]
+seen, chance = (both[column].iloc[0] / both[column].sum() for column in ("sum_sq", "df"))
+figures.say(f"Of all that seeds move, **{seen:.0%}** is shared by the runs of a draw. Without any shared luck "
+            f"{chance:.0%} would be expected.")
+
+# %% [markdown]
+# Whatever its size: what a draw does to all poolings cancels when they are compared *within* a seed. So this course does that.
+#
+# Two limits. This analysis knows one number a run, so it cannot say what other *texts* would bring. And a share of the spread is not a size that matters: a data set that is hard for everybody takes a large share and teaches nothing about pooling. For claims we go back to the single texts.
+#
+# ## 5.4 Whole reviews and single sentences: claim C3
+#
+# A review is long, and most of it says little. A sentence is short, and one word may settle it. So the best pooling may well depend on the task.
+#
+# Length is not all that differs. The mini pair was pretrained on reviews, and has read no sentence of a professional critic. The labels come from elsewhere (chapter 1). And sentences are read to another limit. So this test can say *that* the best pooling changes, and not *why*.
+
+# %%
+figures.claim(claims.claim("C3"))
+
+# %% [markdown] tags=["predict"]
+# Will another pooling be best on sentences than on reviews?
+
+# %%
+found = claims.judge("C3", ON_FILE)
+ends = {f"{row.test}, {dataset}": getattr(row, dataset)
+        for row in found.evidence.itertuples() for dataset in data.NAMES}
+fig, alt = figures.intervals(ends, f"gap in accuracy, fine-tuned, mean of {BERT} and {GPT2} ({ON_FILE})", zero=0)
+figures.show(fig, alt=alt)
+
+# %% [markdown]
+# And the test of what changes between them:
+
+# %%
+figures.verdict(claims.claim("C3"), found, ON_FILE)
+
+# %% [markdown]
+# ## 5.5 How many labels is a pooling worth?
+#
+# You have an afternoon. Look for a better pooling, or label more texts? The grid ran the frozen encoders with several numbers of labels. (Each number leaves out the validation labels that choose when to stop.)
+
+# %%
+frozen = table.rows[(table.rows["mode"] != "fine-tuned") & (table.rows.dataset == "imdb")]
+frozen = frozen.assign(pooling=frozen.pooling.where(frozen.model != "tfidf-cut", "TF-IDF, same part"))
+curves = {model: frozen[frozen.model.isin([model, "tfidf-cut"])] for model in (BERT, GPT2)}
+means = {model: part.pivot_table("accuracy", "labels", "pooling") for model, part in curves.items()}
+
+# %% [markdown] tags=["predict"]
+# Which line will be on top with the fewest labels, and which with the most? Are the poolings further apart than the ends of one line?
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True)
+for ax, (model, part) in zip(axes, curves.items(), strict=True):
+    sns.lineplot(part, x="labels", y="accuracy", hue="pooling", style="pooling", markers=True, dashes=False,
+                 errorbar=("sd", 1), ax=ax, legend=ax is axes[1])
+    sizes = sorted(part.labels.unique())
+    ax.set(title=f"{model}, frozen, reviews", xscale="log", xticks=sizes, xticklabels=sizes)
+axes[1].legend(frameon=False, bbox_to_anchor=(1, 1))
+ends = "; ".join(f"{model} from {part['mean'].iloc[0]:.2f} to {part['mean'].iloc[-1]:.2f}"
+                 for model, part in means.items())
+figures.show(fig, alt=f"Accuracy by number of labels for each pooling, mean and one standard deviation over the seeds. "
+                      f"With the mean: {ends}.")
+
+# %% [markdown]
+# The bars are one standard deviation over the seeds. Now the question:
+
+# %%
+few, many = (means[BERT].drop(columns="TF-IDF, same part").iloc[end] for end in (0, -1))
+best = many.idxmax()
+enough = next(labels for labels, value in means[BERT][best].items() if value >= many["mean"])
+figures.say(f"{BERT}, reviews: on top are {few.idxmax()} with {few.name} labels, {best} with {many.name:,}. {best} "
+            f"reaches with {enough:,} labels what the mean reaches with {many.name:,}. From {few.name} to "
+            f"{many.name:,} labels the mean gains {100 * (many['mean'] - few['mean']):.1f} points. (Means of five runs, "
+            "not tested; the grid has these three numbers of labels only.)")
+
+# %% [markdown]
+# ## 5.6 Does length matter?
+#
+# A mean over many tokens dilutes; a maximum over many tokens finds something in any text. So the gap between max and mean might change with length. We cut the test texts into four groups of about equal size, by the number of words.
+
+# %%
+texts = {dataset: grid.texts_of(dataset, "test", SETTINGS)["text"][:] for dataset in data.NAMES}
+words = {dataset: np.array([len(text.split()) for text in part]) for dataset, part in texts.items()}
+quarter = {dataset: np.digitize(part, np.quantile(part, [0.25, 0.5, 0.75])) for dataset, part in words.items()}
+
+# %% [markdown] tags=["predict"]
+# Will max lose or gain on the mean as texts grow?
+
+# %%
+gaps = {}
+for dataset in data.NAMES:
+    for number in range(4):
+        chosen = quarter[dataset] == number
+        name = f"{dataset}, {words[dataset][chosen].min()} to {words[dataset][chosen].max()} words"
+        gaps[name] = cell(BERT, "frozen", dataset).contrast(["max", "mean"], [1, -1], chosen)
+shown_gaps = {name: gap.effect for name, gap in gaps.items()}
+fig, alt = figures.intervals(shown_gaps, f"max − mean, frozen {BERT} (share of texts)", zero=0)
+figures.show(fig, alt=alt)
+
+# %% [markdown]
+# A gap that is shown in one quarter and not in another is not yet a change. So we test the last quarter minus the first. (`combined` takes the two as independent, though the runs are the same. As a rule that makes the test more careful.)
+
+# %%
+change = {}
+for dataset in data.NAMES:
+    first, *_, last = (gap for name, gap in gaps.items() if name.startswith(dataset))
+    change[dataset] = contrasts.combined([last, first], [1, -1])
+p = evaluation.holm(np.array([gap.p for gap in change.values()]))
+told = "; ".join(f"{name} {figures.points(gap.effect)} points, corrected p {one:.2g}"
+                 for (name, gap), one in zip(change.items(), p, strict=True))
+figures.say(f"From the shortest to the longest quarter, max − mean changes by: {told}.")
+
+# %% [markdown]
+# Is length what the encoder sees?
+
+# %%
+tokens = SETTINGS.lengths["imdb"]
+figures.say(f"The encoder reads {tokens} tokens of a review. {(words['imdb'] > tokens).mean():.0%} of the reviews have "
+            "more words: of those it sees the same number of tokens, however long they are.")
+
+# %% [markdown]
+# Chapter 9 plants evidence at a known place in texts of known length: the clean test of this question.
+#
+# ## 5.7 Negation, contrast, praise and blame
+#
+# "Not bad at all." "A fine cast, *but* the story is dull." Such texts should be hard for a pooling that mixes all words, and for one that takes the strongest. We find them by rules: simple, stated, and imperfect.
+#
+# - **negation**: a word such as *not, no, never, nothing*, or one that ends in *n't*;
+# - **contrast**: *but, however, although, though, yet, despite*;
+# - **mixed**: at least one word of praise and one of blame, from two short lists.
+#
+# ### Exercise 5.2 · A rule for contrast ★☆☆ easy, 10 minutes
+#
+# Write the second rule. Whole words only, whatever their case.
+
+# %% tags=["exercise", "ex-5.2"]
+CONTRAST = ("but", "however", "although", "though", "yet", "despite")
+
+
+def has_contrast(text):
+    """str -> bool"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-5.2"]
+# `re.search(pattern, text, re.IGNORECASE)`. In a pattern `\b` is the edge of a word, and `|` means *or*: `"|".join(CONTRAST)` inside brackets. Put an `r` before the string, so that Python leaves `\b` alone.
+
+# %% tags=["check", "ex-5.2"]
+checks.exercise("5.2", has_contrast, lambda f: {
+    "in the middle": f("A fine cast, but the story is dull."),
+    "at the start, in capitals": f("ALTHOUGH it is long, I laughed."),
+    "before a full stop": f("I liked it, though."),
+    "not inside a word": not f("A butler rebutted the debut."),
+    "not another word": not f("A warm and funny film."),
+    "a bool": isinstance(f("Dull."), bool) and isinstance(f("Dull, yet short."), bool),
+})
+
+
+# %% tags=["solution", "ex-5.2"]
+CONTRAST = ("but", "however", "although", "though", "yet", "despite")
+
+
+def has_contrast(text):
+    """str -> bool"""
+    return bool(re.search(rf"\b({'|'.join(CONTRAST)})\b", text, re.IGNORECASE))
+
+
+# %% [markdown]
+# All three rules, on single sentences:
+
+# %%
+PRAISE = "good|great|best|love|loved|wonderful|excellent|fun|funny|beautiful|perfect|enjoyable|brilliant"
+BLAME = "bad|worst|awful|boring|dull|terrible|poor|stupid|waste|fails|mess|silly|annoying"
+RULES = {
+    "negation": r"\b(not|no|never|nothing|nobody|neither|nor|cannot|without)\b|n't\b",
+    "contrast": r"\b(but|however|although|though|yet|despite)\b",
+    "mixed": rf"(?=.*\b({PRAISE})\b)(?=.*\b({BLAME})\b)",
+}
+sentences, flags = texts["rotten_tomatoes"], re.IGNORECASE | re.DOTALL
+slices = {name: np.array([bool(re.search(rule, text, flags)) for text in sentences]) for name, rule in RULES.items()}
+
+# %% [markdown]
+# How many are they, and are they positive as often as the others?
+
+# %%
+tuned = cell(BERT, "fine-tuned", "rotten_tomatoes")
+reviews = {name: np.mean([bool(re.search(rule, text, flags)) for text in texts["imdb"]])
+           for name, rule in RULES.items()}
+found = pd.DataFrame({name: [chosen.sum(), chosen.mean(), tuned.answers[chosen].mean(), reviews[name]]
+                      for name, chosen in slices.items()},
+                     index=["sentences", "share", "share positive", "share of the reviews"]).T
+share = dict.fromkeys(("share", "share positive", "share of the reviews"), "{:.0%}")
+figures.table(found, f"What the rules find among {len(sentences):,} test sentences", {"sentences": "{:.0f}"} | share)
+
+# %% [markdown] tags=["predict"]
+# By how many points will accuracy change on sentences with a negation, a contrast, or both praise and blame? Will max suffer more than the mean?
+
+# %%
+groups = {f"{name}{end}": kind for name, chosen in slices.items()
+          for end, kind in (("", chosen), (", without", ~chosen))}
+seen = pd.DataFrame([
+    (name, pool, right) for name, chosen in groups.items() for pool in ("mean", "max", "attention")
+    for right in evaluation.correctness(tuned.answers, tuned.poolings[pool]).mean(axis=0)[chosen]
+], columns=["group", "pooling", "accuracy"])
+
+# %% [markdown]
+# Each group beside all other sentences:
+
+# %%
+fig, ax = plt.subplots()
+sns.pointplot(seen, x="accuracy", y="group", hue="pooling", dodge=0.5, linestyle="none", markers=["o", "s", "^"],
+              errorbar=("ci", 95), seed=0, n_boot=500, ax=ax)
+ax.set(xlabel="accuracy in a group; 95% interval over its texts, these five runs", ylabel="")
+ax.legend(frameon=False)
+told = "; ".join(f"{group}, {pool} {value:.2f}" for (group, pool), value in
+                 seen.groupby(["group", "pooling"]).accuracy.mean().items())
+figures.show(fig, alt=f"Accuracy by group and pooling: {told}.")
+
+# %% [markdown]
+# Does max suffer more? A gap *inside* a group does not say so: max may be behind everywhere. The question is whether the gap differs from the one among all other sentences.
+
+# %%
+GAP = (["max", "mean"], [1, -1])
+inside = {name: tuned.contrast(*GAP, chosen) for name, chosen in slices.items()}
+more = {name: contrasts.combined([inside[name], tuned.contrast(*GAP, ~chosen)], [1, -1])
+        for name, chosen in slices.items()}
+
+# %% [markdown]
+# The three changes are corrected together. *Detectable* is what such a corrected test would find four times in five.
+
+# %%
+told = pd.DataFrame({
+    "max − mean inside": [figures.points(gap.effect) for gap in inside.values()],
+    "inside − outside": [figures.points(gap.effect) for gap in more.values()],
+    "corrected p": [f"{p:.3f}" for p in evaluation.holm(np.array([gap.p for gap in more.values()]))],
+    "detectable": [100 * gap.detectable(evaluation.ALPHA / len(more)) for gap in more.values()],
+}, index=list(inside))
+figures.table(told, f"{tuned.name}: in points, over texts and seeds ({ON_FILE})", {"detectable": "{:.1f}"})
+
+# %% [markdown]
+# Small groups see large effects only: look at the last column before you read the first.
+#
+# ## 5.8 From one data set to the other
+#
+# A model is seldom used on the texts that it was trained on. We train a probe on reviews and try it on sentences, and the other way round, live on a slice.
+
+# %%
+LENGTH = session.pick(smoke=32, laptop=128, full=256)
+sizes = session.pick(smoke=(64, 32, 32), laptop=(500, 250, 500), full=(1000, 500, 1000))
+parts = {dataset: [data.load(dataset, split, session.scale) for split in data.SPLITS] for dataset in data.NAMES}
+parts = {dataset: [part.select(range(len(part) - size, len(part))) for part, size in zip(three, sizes, strict=True)]
+         for dataset, three in parts.items()}
+encoder = encoders.load(session.pick(smoke="mini-bert", laptop="mini-bert", full="bert-base"))
+
+# %% [markdown]
+# One probe for each data set and pooling, tried on both test parts.
+
+# %%
+labels = {dataset: [np.array(part["label"][:]) for part in three] for dataset, three in parts.items()}
+learn, choose = np.arange(sizes[0]), np.arange(sizes[0], sizes[0] + sizes[1])
+states = {dataset: [encoders.encode(encoder, [text for part in some for text in part["text"]], LENGTH)
+                    for some in (three[:2], three[2:])] for dataset, three in parts.items()}
+
+
+# %% [markdown]
+# One pooling at a time: a probe for each data set, tried on both.
+
+# %%
+def crossed(pool):
+    """What a probe says, for each data set that it was trained on, and each that it was tried on."""
+    module, found = pooling.make(pool, encoder.dim), {}
+    vectors = {dataset: [pooling.pool_all(module, part) for part in both] for dataset, both in states.items()}
+    for source in data.NAMES:
+        fitted = heads.fit_probe(vectors[source][0], np.concatenate(labels[source][:2]), learn, choose, seed=0)
+        for target in data.NAMES:
+            found[source, target] = fitted.probabilities(vectors[target][1])  # [n]
+    return found
+
+
+said = {pool: crossed(pool) for pool in ("mean", "max", "first", "last")}
+
+
+# %% [markdown] tags=["predict"]
+# Which way costs more: trained on reviews and tried on sentences, or the other way round?
+
+# %%
+found = pd.DataFrame({pool: {ends: str(evaluation.accuracy(labels[ends[1]][2], part)) for ends, part in one.items()}
+                      for pool, one in said.items()})
+figures.table(found.rename_axis(["trained on", "tested on"]), f"Frozen {encoder.name}, {sizes[0]} labels, {sizes[2]} "
+              f"test texts of each, one run ({session.scale})")
+
+# %% [markdown]
+# What does it cost to be trained on the other one? For the mean, compared on the same test texts. (The mini BERT was pretrained on reviews.)
+
+# %%
+for source, target in (data.NAMES, data.NAMES[::-1]):
+    gap = evaluation.compare(labels[target][2], said["mean"][source, target], said["mean"][target, target])
+    figures.say(f"- Trained on {source}, tested on {target}: {figures.points(gap.effect)} points against training on "
+                f"{target} itself (p {gap.p:.2g}, one run).")
+
+# %% [markdown]
+# ## 5.9 Does it know how sure it is?
+#
+# Of the texts to which a model gives 0.9, nine in ten should be positive. If so, and the same for all other values, it is *calibrated*. The *reliability diagram* groups texts by what the model said and shows how often the label was positive. The *expected calibration error* is the average distance from the diagonal.
+#
+# ### Exercise 5.3 · Expected calibration error ★★☆ medium, 15 minutes
+#
+# Put the probabilities into `bins` groups of equal width (0 to 0.1, 0.1 to 0.2, …; 1.0 belongs to the last). For each group take the distance between its mean probability and its share of positive labels. Average over the groups, weighted by their number of texts.
+
+# %% tags=["exercise", "ex-5.3"]
+def calibration_error(labels, probabilities, bins=10):
+    """[n] of 0 and 1, [n] -> a number"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-5.3"]
+# The group of a probability is `int(probability * bins)`, but at most `bins - 1`: `np.minimum`. Go through the groups that hold a text; `chosen.mean()` is a group's share of all texts.
+
+# %% tags=["check", "ex-5.3"]
+even = np.linspace(0, 1, 50)
+checks.exercise("5.3", calibration_error, lambda f: {
+    "always right and always sure": (f(np.array([0, 1]), np.array([0.0, 1.0])), 0.0),
+    "always sure and wrong half of the time": (f(np.array([0, 1]), np.array([1.0, 1.0])), 0.5),
+    "by hand": (f(np.array([1, 0, 1, 1]), np.array([0.62, 0.68, 0.65, 0.12])), 0.75 * (2 / 3 - 0.65) + 0.25 * 0.88),
+    "errors do not cancel between groups": (f(np.array([1, 0]), np.array([0.25, 0.75])), 0.75),
+    "positive labels count, not right answers": (f(np.array([1, 1]), np.array([0.95, 0.05])), 0.5),
+    "two wide groups": (f(np.array([0, 1]), np.array([0.1, 0.4]), 2), 0.25),
+    "the helpers'": (f(np.arange(50) % 2, even), evaluation.calibration_error(np.arange(50) % 2, even)),
+})
+
+
+# %% tags=["solution", "ex-5.3"]
+def calibration_error(labels, probabilities, bins=10):
+    """[n] of 0 and 1, [n] -> a number"""
+    group = np.minimum((probabilities * bins).astype(int), bins - 1)
+    total = 0.0
+    for number in np.unique(group):
+        chosen = group == number
+        total += chosen.mean() * abs(probabilities[chosen].mean() - labels[chosen].mean())
+    return total
+
+
+# %% [markdown]
+# The fine-tuned BERT and the frozen one, on reviews, all five seeds together:
+
+# %%
+def reliability(one, pool):
+    """Mean probability, share positive, and number of texts in each tenth."""
+    said = one.poolings[pool].ravel()  # [seeds, n] -> [seeds * n]
+    frame = pd.DataFrame({"said": said, "label": np.tile(one.answers, len(said) // len(one.answers))})
+    tenth = (frame.said * 10).astype(int).clip(upper=9)
+    return frame.groupby(tenth).agg(said=("said", "mean"), positive=("label", "mean"), texts=("label", "size"))
+
+
+own = shown[(shown.dataset == "imdb") & (shown.model == BERT)].groupby(["mode", "pooling"]).calibration_error
+errors, spread = own.mean(), own.std()
+
+# %% [markdown]
+# Three poolings, frozen and fine-tuned:
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True)
+for ax, mode in zip(axes, ("frozen", "fine-tuned"), strict=True):
+    ax.plot([0, 1], [0, 1], color=figures.INK, linewidth=1, linestyle=":")
+    for pool, marker in (("mean", "o"), ("max", "s"), ("weighted_sum", "^")):
+        seen = reliability(cell(BERT, mode, "imdb"), pool)
+        seen = seen[seen.texts >= 50]  # a tenth with fewer answers says little
+        ax.plot(seen.said, seen.positive, marker=marker, label=pool)
+    ax.set(title=f"{BERT}, {mode}", xlabel="probability of positive", ylabel="share that is positive")
+axes[1].legend(frameon=False)
+told = "; ".join(f"{mode} {pool} {errors[mode, pool]:.3f}" for mode in ("frozen", "fine-tuned")
+                 for pool in ("mean", "max", "weighted_sum"))
+figures.show(fig, alt=f"Reliability diagrams of {BERT} on reviews. Mean expected calibration errors: {told}.")
+
+# %% [markdown]
+# A curve that is flatter than the diagonal belongs to a model that is too sure of itself.
+
+# %%
+told = (errors.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)).unstack("mode")
+figures.table(told, f"Expected calibration error of {BERT}, reviews: mean and SD over five seeds ({ON_FILE})")
+
+# %% [markdown]
+# Did fine-tuning help?
+
+# %%
+wide = errors.unstack("mode")
+better = list(wide.index[wide["fine-tuned"] < wide["frozen"]])
+figures.say(f"The error is lower after fine-tuning for {len(better)} of {len(wide)} poolings: "
+            f"{', '.join(better) or 'none'}. (Means of five runs, not tested.)")
+
+# %% [markdown]
+# ## 5.10 Poolings against a bag of words
+#
+# The table that many papers leave out: every pooling against TF-IDF with logistic regression, on the same labels and about the same part of the text. All poolings are tested, and all tests corrected together: that pays for showing the best one of each cell.
+
+# %%
+BAG = "TF-IDF, same part"
+trained = [ends for ends in board.index if ends[2] in SETTINGS.rates]  # not the models with random weights
+tests = {(dataset, mode, model, pool): cell(model, mode, dataset).contrast([pool, BAG], [1, -1])
+         for dataset, mode, model in trained for pool in grid.POOLINGS}
+p = pd.Series(evaluation.holm(np.array([gap.p for gap in tests.values()])), index=pd.MultiIndex.from_tuples(tests))
+
+# %% [markdown] tags=["predict"]
+# In how many of the cells will a bag of words be beaten? Frozen, fine-tuned; reviews, sentences.
+
+# %%
+rows = []
+for ends in trained:
+    top = board.loc[ends].idxmax()
+    gap, own = tests[(*ends, top)], p[(*ends, top)]
+    rows.append([", ".join(ends), top, figures.points(gap.effect), "<0.001" if own < 0.001 else f"{own:.3f}"])
+against = pd.DataFrame(rows, columns=["cell", "best pooling", "difference [95%]", "corrected p"]).set_index("cell")
+figures.table(against, f"The best pooling of each cell minus TF-IDF on the same part, in points ({ON_FILE})")
+
+# %% [markdown]
+# All poolings counted:
+
+# %%
+ahead = pd.Series({name: gap.effect.value > 0 for name, gap in tests.items()})
+sure = p < evaluation.ALPHA
+for mode in ("frozen", "fine-tuned"):
+    own = p.index.get_level_values(1) == mode
+    figures.say(f"- *{mode}*: of {own.sum()} poolings in cells, {(sure & ahead & own).sum()} are shown to be better than "
+                f"the bag of words, and {(sure & ~ahead & own).sum()} to be worse.")
+
+# %% [markdown]
+# Before you pool, count words. It costs seconds, and the table says in which cells that was enough. On whole reviews TF-IDF may also read on where the encoder stops: see *TF-IDF, whole text* in chapter 3.
+#
+# ## 5.11 Read the errors
+#
+# Numbers say how often; reading may suggest why. Below are test sentences on which two poolings disagree (each by its mean probability over five runs). Choose which one is right, which is wrong, and how long the text may be; the largest disagreements stand on top. Read the eight, change the filter, read on.
+#
+# Chapter 1 read *validation* texts only, and for a reason. These are answers to *test* texts. So read them to understand, after all verdicts are in, and test no idea that they give you on these texts again.
+
+# %%
+said = {pool: part.mean(axis=0) for pool, part in tuned.poolings.items()}  # [seeds, n] -> [n]
+reader = pd.DataFrame({"text": sentences, "positive": tuned.answers == 1, "words": words["rotten_tomatoes"]} | said)
+
+
+def disagreements(right, wrong, longest):
+    """The eight sentences on which two poolings differ most, the one right and the other wrong."""
+    if right == wrong:
+        return reader.head(0)[["positive", "text"]].set_index("positive"), "Choose two different poolings"
+    one, other = ((reader[pool] > 0.5) == reader.positive for pool in (right, wrong))
+    chosen = reader[one & ~other & (reader.words <= longest)]
+    first = chosen.loc[(chosen[right] - chosen[wrong]).abs().sort_values(ascending=False).index[:8]]
+    caption = f"{right} is right and {wrong} wrong, up to {longest} words: {len(first)} of {len(chosen)} ({tuned.name})"
+    return first[["positive", right, wrong, "text"]].set_index("positive"), caption
+
+
+# %% tags=["widget"]
+widgets.browse(
+    disagreements,
+    right=ipywidgets.Dropdown(options=grid.POOLINGS, value="mean", description="right"),
+    wrong=ipywidgets.Dropdown(options=grid.POOLINGS, value="max", description="wrong"),
+    longest=ipywidgets.IntSlider(value=40, min=5, max=60, description="words up to"),
+)
+
+# %% [markdown]
+# ## 5.12 What should you choose?
+#
+# A guide is worth as much as what it rests on. The mean has no weights and is our default. So for each cell of the pair: which poolings are shown to beat the mean, and which to be worse? All of these tests are corrected together.
+
+# %%
+others = [pool for pool in grid.POOLINGS if pool != "mean"]
+pair = list(itertools.product(SETTINGS.pair, ("frozen", "fine-tuned"), data.NAMES))
+choices = {(ends, pool): cell(*ends).contrast([pool, "mean"], [1, -1]) for ends in pair for pool in others}
+p = dict(zip(choices, evaluation.holm(np.array([gap.p for gap in choices.values()])), strict=True))
+level = evaluation.ALPHA / len(choices)
+
+# %% [markdown]
+# One line a cell; in brackets the gap to the mean in points.
+
+# %%
+for ends in pair:
+    gaps = {pool: choices[ends, pool] for pool in others if p[ends, pool] < evaluation.ALPHA}
+    better, worse = (", ".join(f"{pool} ({100 * gap.effect.value:+.1f})" for pool, gap in gaps.items()
+                               if (gap.effect.value > 0) == ahead) for ahead in (True, False))
+    seen = np.median([100 * choices[ends, pool].detectable(level) for pool in others])
+    figures.say(f"- *{', '.join(ends)}*: better: {better or 'none'}; worse: {worse or 'none'}. "
+                f"(Gaps of about {seen:.1f} points could be seen.)")
+
+# %% [markdown]
+# Where nothing is shown to beat the mean, take the mean. And three rules that need no table:
+#
+# 1. Try a bag of words first (5.10). If it is good enough, stop.
+# 2. If an encoder was trained with a pooling, that one is a good first guess; chapter 8 tests it.
+# 3. A difference between poolings that your own test set cannot show (the column *detectable*) is no reason to choose. Take the simpler one.
+#
+# ## 5.13 The ledger so far
+#
+# All claims of the course, with what has been run. The same code fills it again in chapter 9.
+
+# %%
+figures.ledger(claims.ledger(ON_FILE), f"The claims ledger ({ON_FILE})")
+
+# %% [markdown]
+# "No detectable difference" is not "no difference". It says: had there been an effect of the size under *detectable*, this experiment would have found it four times in five. "Refuted" is stronger: it needs an effect the other way, or a test which shows that all differences are within two points. "Supported" means: shown for these models and these texts. "Depends" means: a part of it was shown.
+#
+# Next: chapter 6 asks what a pooling's answer rests on, and whom it treats how.
+#
+# ## Quiz
+
+# %% [markdown] tags=["quiz"]
+# 1. A pooling comes first in 40% of the replays. What do you write in the paper?
+#
+#    Answer: That the ranking is not settled. 40% is more than one in seven, but in most replays somebody else wins.
+#
+# 2. Why are the same texts and seeds drawn for all poolings in one replay?
+#
+#    Answer: Because all met the same texts and the same labelled draws. A hard draw hurts all of them; only what differs *between* them should decide.
+#
+# 3. The data set explains most of the spread of the accuracies. Is the choice of pooling unimportant?
+#
+#    Answer: That does not follow. You cannot choose the data set, and reviews being easier than sentences says nothing about pooling.
+#
+# 4. A group of 90 sentences shows a gap of 3 points, p = 0.4. What is missing in "max handles contrast as well as mean"?
+#
+#    Answer: The smallest difference that 90 sentences could show. It is far above 3 points, so the sentence is not supported.
+#
+# 5. A fine-tuned model has a higher accuracy and a higher calibration error than the frozen one. When would you still prefer the frozen one?
+#
+#    Answer: When its probabilities are used, not its labels: for a threshold with costs, for asking a human when unsure. (Or calibrate the other one on validation texts.)
+
+# %% [markdown]
+# ## Further reading
+#
+# - Dror et al. (2018), *The hitchhiker's guide to testing statistical significance in NLP*.
+# - Dodge et al. (2020), *Fine-tuning pretrained language models: weight initializations, data orders, and early stopping*, [arXiv:2002.06305](https://arxiv.org/abs/2002.06305).
+# - Guo et al. (2017), *On calibration of modern neural networks*, [arXiv:1706.04599](https://arxiv.org/abs/1706.04599).
+# - Wang and Manning (2012), *Baselines and bigrams*: why a bag of words is a serious opponent.
+# - Ribeiro et al. (2020), *Beyond accuracy: behavioral testing of NLP models with CheckList*, [arXiv:2005.04118](https://arxiv.org/abs/2005.04118).
+# - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654).

@@ -1,0 +1,797 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 6. Interpretability and fairness
+#
+# A classifier says *positive*. Which words is that owed to, and would it say the same about somebody else? People say that a mean is easy to explain and fair, that max hangs on a few strong words, and that a weighted sum is as clear as its weights. These are claims about poolings, so we can test them: same encoder, same texts, same head, and only the pooling differs.
+#
+# **After this chapter you will be able to**
+#
+# - split a log-odds into exact parts, one for each token, under every pooling;
+# - say what such a part is, and what it is not;
+# - test an explanation by taking away what it names, against chance;
+# - measure how a score reacts to a name, a pronoun, a nation, or one emotional word;
+# - say what such a test cannot show.
+#
+# **What you need to know**: chapters 2 to 5.
+#
+# | | smoke | laptop | full |
+# |---|---|---|---|
+# | reading and exercises | – | 2 hours | 2 hours |
+# | running all cells | under a minute | about three minutes | about ten minutes |
+#
+# The book's page of measured times has the exact figures, with the hardware.
+
+# %% tags=["setup"]
+import subprocess
+import sys
+
+if "google.colab" in sys.modules:  # on Colab this notebook is alone: fetch this release of the course, once
+    home = "/content/course-RELEASE_TAG"
+    clone = f"rm -rf {home}.part && git clone -q --depth 1 --branch RELEASE_TAG REPOSITORY_URL {home}.part"
+    subprocess.run(f"test -d {home} || ({clone} && mv {home}.part {home})", shell=True, check=True)
+    sys.path[:0] = [home] * (home not in sys.path)
+
+from helpers import course
+
+session = course.start()
+
+# %% tags=["imports"]
+import ipywidgets
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from fairlearn.metrics import MetricFrame, equalized_odds_difference, selection_rate
+from scipy.special import logit
+from scipy.stats import spearmanr
+from sklearn.metrics import accuracy_score
+
+from helpers import (
+    cells,
+    checks,
+    claims,
+    classifiers,
+    contrasts,
+    data,
+    doses,
+    encoders,
+    evaluation,
+    explain,
+    fairness,
+    faithfulness,
+    figures,
+    grid,
+    heads,
+    pooling,
+    records,
+    studies,
+    views,
+    widgets,
+)
+from helpers.words import words_of
+
+figures.theme()
+
+# %% [markdown]
+# ## 6.1 Exact parts
+#
+# Chapter 2's chain ends in a linear head: log-odds = w · pooled + b. The pooled vector is, for most poolings, a weighted sum of the token states. So the log-odds is a sum too, with one part for each token. Nothing is estimated: it is only written differently.
+#
+# Toy numbers first. Three tokens with two numbers each, w = (1, −1), b = 0, and the mean.
+
+# %% tags=["nbval-check-output"]
+states = torch.tensor([[[2.0, 0.0], [0.0, 3.0], [1.0, 1.0]]])  # [n, T, d]
+w = torch.tensor([1.0, -1.0])
+states @ w / 3  # [n, T]: the part of each token
+
+# %% [markdown]
+# The first token speaks for *positive*, the second against, and the third says nothing. Their sum is what the head says of the mean:
+
+# %% tags=["nbval-check-output"]
+(states @ w / 3).sum(), states.mean(dim=1) @ w
+
+# %% [markdown]
+# ### Exercise 6.1 · Parts under the mean ★★☆ medium, 10 minutes
+#
+# The same for a batch with padding. Padded places have the part 0, and may hold anything, NaN included.
+
+# %% tags=["exercise", "ex-6.1"]
+def parts_of_mean(states, mask, w):
+    """[n, T, d], bool [n, T], [d] -> [n, T]"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-6.1"]
+# `torch.where(mask, states @ w, 0)` is safe where a product with the mask is not. By what do you divide, in each row?
+
+# %% tags=["check", "ex-6.1"]
+some = torch.tensor([[[2.0, 0.0], [0.0, 3.0]], [[1.0, 5.0], [float("nan")] * 2]])
+real, u, v = torch.tensor([[True, True], [True, False]]), torch.tensor([1.0, -1.0]), torch.tensor([2.0, 1.0])
+checks.exercise("6.1", parts_of_mean, lambda f: {
+    "by hand": (f(some, real, u), [[1.0, -1.5], [-4.0, 0.0]]),
+    "they sum to the log-odds": (f(some, real, v).sum(dim=1), pooling.Mean()(some, real) @ v),
+    "padding on the left": (f(some.flip(1), real.flip(1), u), [[-1.5, 1.0], [0.0, -4.0]]),
+})
+
+
+# %% tags=["solution", "ex-6.1"]
+def parts_of_mean(states, mask, w):
+    """[n, T, d], bool [n, T], [d] -> [n, T]"""
+    return torch.where(mask, states @ w, 0) / mask.sum(dim=1, keepdim=True)
+
+
+# %% [markdown]
+# ### Max gives each dimension to one token
+#
+# Under max the largest value of each dimension comes from one token, so the whole of that dimension's part is that token's.
+#
+# ### Exercise 6.2 · Parts under max ★★★ hard, 15 minutes
+#
+# Return the part of each token. A token that wins no dimension has the part 0. Of equal values the first one wins.
+
+# %% tags=["exercise", "ex-6.2"]
+def parts_of_max(states, mask, w):
+    """[n, T, d], bool [n, T], [d] -> [n, T]"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-6.2"]
+# Chapter 2's `masked_fill` with minus infinity, then `.max(dim=1)`: it returns the values, [n, d], and their places, `.indices`, [n, d]. `torch.zeros(n, T).scatter_add_(1, places, parts)` adds each dimension's part to the token at its place.
+
+# %% tags=["check", "ex-6.2"]
+some, real = torch.tensor([[[5.0, 0.0], [1.0, 4.0], [9.0, 9.0]]]), torch.tensor([[True, True, False]])
+u, v, ends = torch.tensor([1.0, 10.0]), torch.tensor([2.0, -3.0]), torch.tensor([[True, False, True]])
+checks.exercise("6.2", parts_of_max, lambda f: {
+    "each token wins one dimension": (f(some, real, u), [[5.0, 40.0, 0.0]]),
+    "one token wins both": (f(some, ends, u), [[0.0, 0.0, 99.0]]),
+    "of equal values the first wins": (f(torch.ones(1, 3, 2), real, u), [[11.0, 0.0, 0.0]]),
+    "they sum to the log-odds": (f(some, real, v).sum(dim=1), pooling.Max()(some, real) @ v),
+})
+
+
+# %% tags=["solution", "ex-6.2"]
+def parts_of_max(states, mask, w):
+    """[n, T, d], bool [n, T], [d] -> [n, T]"""
+    values, places = states.masked_fill(~mask.unsqueeze(-1), float("-inf")).max(dim=1)  # [n, d] both
+    return torch.zeros(mask.shape).scatter_add_(1, places, values * w)
+
+
+# %% [markdown]
+# `explain.contributions` does this for every pooling of the course that is such a sum. A weighted sum's and attention's weights are taken *as they are* for the text: how they came about is no part of it. The generalised mean is no such sum, and says so.
+
+# %%
+try:
+    explain.contributions(states, torch.ones(1, 3, dtype=torch.bool), pooling.GeneralizedMean(), None)
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# ### On real sentences
+#
+# A frozen encoder, single sentences, and one probe for each pooling.
+
+# %%
+NAME = session.pick(smoke="mini-bert", laptop="mini-bert", full="bert-base")
+encoder, LENGTH = encoders.load(NAME), 64
+sizes = session.pick(smoke=(64, 32, 32), laptop=(500, 250, 500), full=(1000, 500, 1000))
+parts = [data.load("rotten_tomatoes", split, session.scale) for split in data.SPLITS]
+parts = [part.select(range(len(part) - size, len(part))) for part, size in zip(parts, sizes, strict=True)]
+labelled, tests = parts[0]["text"][:] + parts[1]["text"][:], parts[2]["text"][:]
+y, y_test = np.array(parts[0]["label"][:] + parts[1]["label"][:]), np.array(parts[2]["label"][:])
+
+# %% [markdown]
+# `classifiers.frozen` joins encoder, pooling and probe: text in, log-odds out.
+
+# %%
+learn, choose = np.arange(sizes[0]), np.arange(sizes[0], sizes[0] + sizes[1])
+
+
+def live(name, own=None, labels=y, seed=0):
+    """A classifier on the frozen encoder, trained on the slice (or on other texts, or other labels)."""
+    module, states = pooling.make(name, encoder.dim), encoders.encode(encoder, own or labelled, LENGTH)
+    if any(True for _ in module.parameters()):
+        probed = heads.fit_pooling(module, states, labels, learn, choose, seed)
+    else:
+        vectors = pooling.pool_all(module, states)
+        probed = heads.PooledProbe(module, heads.fit_probe(vectors, labels, learn, choose, seed))
+    return classifiers.frozen(encoder, probed, LENGTH)
+
+
+SHOWN = ("first", "mean", "max", "weighted_sum", "attention")
+models = {name: live(name) for name in SHOWN}
+
+# %% [markdown]
+# A part is measured *from* somewhere: we take the average sentence, as each classifier sees it. And tokens are joined to words, as chapter 1 cut them.
+
+# %%
+origins = {name: explain.mean_vector(model, labelled[: sizes[0]]) for name, model in models.items()}
+
+
+def parts_of_words(name, text):
+    """The words of a sentence and their parts; and what stands beside the words, in special tokens."""
+    model, (ids, mask) = models[name], encoder.pad(encoder.tokens([text], LENGTH))
+    with torch.no_grad():
+        own = explain.contributions(model.states(ids, mask), mask, model.pooling, model.head, origins[name])[0]
+    words = words_of(encoder, text, LENGTH)
+    sums = words.sums(own.cpu())
+    return words.words, sums, float(own.sum()) - sums.sum()
+
+
+# %% [markdown] tags=["predict"]
+# "A warm and funny film with a dull ending." Which words will be blue (for positive) and which orange, under the mean? How many words will have colour under max?
+
+# %%
+def side_by_side(text):
+    """One sentence under every pooling, as HTML and as text."""
+    found = {name: parts_of_words(name, text) for name in SHOWN}
+    rows = {f"{name} (special tokens {rest:+.2f})": (words, sums) for name, (words, sums, rest) in found.items()}
+    return views.bundle(rows, f"Parts of the log-odds, frozen {NAME}: blue speaks for positive, orange against")
+
+
+# %% [markdown]
+# Six sentences for those who only read:
+
+# %%
+SENTENCES = ["A warm and funny film with a dull ending.", "Not bad at all.", "It could have been great.",
+             "The cast is fine, but the story is a mess.", "I have never seen a film like this.",
+             "Two hours of my life, gone."]
+still = {f"{number}. {name}": parts_of_words(name, text)[:2] for number, text in enumerate(SENTENCES, start=1)
+         for name in ("mean", "max", "weighted_sum")}
+
+# %% [markdown]
+# Type a sentence of your own (readers of the page see six sentences under three poolings).
+
+# %% tags=["widget"]
+widgets.read(
+    side_by_side,
+    views.bundle(still, f"Parts of the log-odds of six sentences, frozen {NAME}"),
+    text=ipywidgets.Text(value=SENTENCES[0], description="sentence", layout={"width": "90%"}),
+)
+
+# %% [markdown]
+# ## 6.2 What a part is not
+#
+# A part belongs to a *state*, and a state has heard from all other tokens. So a part of the word *film* may be owed to *dull* two places on. Let us see: the same sentence, one word changed, and the parts of all the *other* words.
+
+# %%
+words, before, _ = parts_of_words("mean", "A warm and funny film with a dull ending.")
+_, after, _ = parts_of_words("mean", "A warm and funny film with a sweet ending.")
+moved = pd.DataFrame({"dull": before, "sweet": after, "moved by": after - before}, index=words)
+figures.table(moved, f"Parts under the mean, frozen {NAME}; only the word before the last was changed")
+
+# %% [markdown]
+# To ask about *words* we have to go through the encoder, back to its input. **Integrated gradients** walk in a straight line from a text that says nothing to the text itself, and add up the gradients of the log-odds on the way. What says nothing? For a BERT its [MASK] in every place; for a GPT-2, which has none, the mean of all word vectors. (Captum, the library behind it, would take token number 0: [PAD] in a BERT, an ordinary word in a GPT-2.)
+#
+# Such a walk in steps is an approximation. Its *delta* says what it leaves unexplained; the course refuses more than a twentieth.
+
+# %%
+ids, mask = encoder.pad(encoder.tokens(SENTENCES, LENGTH))
+by_gradient, left = explain.integrated_gradients(models["mean"], ids, mask)
+with torch.no_grad():
+    own = explain.contributions(models["mean"].states(ids, mask), mask, models["mean"].pooling, models["mean"].head)
+figures.say(f"Largest delta over six sentences: {left.abs().max():.3f}, beside log-odds of up to "
+            f"{models['mean'].logits(SENTENCES).abs().max():.2f}.")
+
+# %% [markdown] tags=["predict"]
+# Do both agree on which tokens matter? A rank correlation of 1 is the same order, 0 none in common.
+
+# %%
+likeness = [spearmanr(a[real], b[real]).statistic for a, b, real in zip(by_gradient, own, mask, strict=True)]
+figures.say("Rank correlation of parts and integrated gradients, sentence by sentence: "
+            + ", ".join(f"{one:.2f}" for one in likeness) + ".")
+
+# %% [markdown]
+# ## 6.3 Does an explanation hold? Take away what it names
+#
+# An explanation can look convincing and be wrong. Here is a test that does not look: take the tokens away that it names, and ask again. *Comprehensiveness* is how far the probability of the predicted class falls without them (high is good); *sufficiency*, how far it falls with nothing but them (low is good).
+#
+# Two yardsticks keep us honest. *Chance*: the same with tokens in random order. And *what there is to lose*: how far the answer falls without any text. A gain over chance, as a part of what there is to lose, can be compared between models.
+#
+# ### Exercise 6.3 · Comprehensiveness ★★☆ medium, 15 minutes
+#
+# `ask` takes a list of words and gives the probability of the predicted class. Take away the `count` words of the highest scores, and return how far the probability falls.
+
+# %% tags=["exercise", "ex-6.3"]
+def comprehensiveness(ask, words, scores, count):
+    """a function, list of str, [T], a number -> a number"""
+    raise NotImplementedError  # your turn
+
+
+# %% [markdown] tags=["hint", "ex-6.3"]
+# `np.argsort(scores)[::-1][:count]` are the places of the highest scores. The words that stay must stay in their order.
+
+# %% tags=["check", "ex-6.3"]
+def count_good(words):
+    return 0.5 + 0.1 * words.count("good") + 0.01 * ("x y".split() == words[:2])
+
+
+checks.exercise("6.3", comprehensiveness, lambda f: {
+    "the right word goes": (f(count_good, ["a", "good", "film"], np.array([0.0, 2.0, 1.0]), 1), 0.1),
+    "of two equal words one goes": (f(count_good, ["good", "good", "film"], np.array([3.0, 2.0, 1.0]), 1), 0.1),
+    "two go": (f(count_good, ["good", "good", "film"], np.array([3.0, 2.0, 1.0]), 2), 0.2),
+    "a wrong explanation gains nothing": (f(count_good, ["a", "good", "film"], np.array([2.0, 0.0, 1.0]), 2), 0.0),
+    "a negative score is not a high one": (f(count_good, ["a", "good"], np.array([0.1, -5.0]), 1), 0.0),
+    "the rest keeps its order": (f(count_good, ["x", "good", "y"], np.array([0.0, 2.0, 1.0]), 1), 0.09),
+})
+
+
+# %% tags=["solution", "ex-6.3"]
+def comprehensiveness(ask, words, scores, count):
+    """a function, list of str, [T], a number -> a number"""
+    gone = set(np.argsort(scores)[::-1][:count].tolist())
+    return ask(words) - ask([word for place, word in enumerate(words) if place not in gone])
+
+
+# %% [markdown]
+# Live, for the mean, on some test sentences: the exact parts, a random order (mean of ten), and the parts turned round.
+
+# %%
+chosen = [text for text in tests if len(text.split()) >= 8][: session.pick(smoke=6, laptop=40, full=64)]
+eraser = faithfulness.Eraser(models["mean"], chosen)
+model = models["mean"]
+
+
+def parts_of(tokens):
+    """Exact parts of one sentence's tokens, [T]."""
+    ids, mask = encoder.pad([tokens])
+    with torch.no_grad():
+        return explain.contributions(model.states(ids, mask), mask, model.pooling, model.head)[0].cpu()
+
+
+chance, most, own = eraser.chance(), eraser.most(), [parts_of(tokens) for tokens in eraser.tokens]
+
+# %% [markdown] tags=["predict"]
+# Will the exact parts do better than chance? And turned round, worse?
+
+# %%
+toward = eraser.toward(own)
+falls = {"exact parts": eraser.erase(toward), "turned round": eraser.erase([-part for part in toward]), "chance": chance}
+curves = pd.DataFrame({name: one.comprehensiveness.mean(axis=0) for name, one in falls.items()},
+                      index=[f"{share:.0%}" for share in faithfulness.SHARES])
+
+# %% [markdown]
+# How far does the probability of the predicted class fall when the first 1, 5, 10, 20, 50 percent of the tokens go?
+
+# %%
+ax = curves.plot(marker="o", xlabel="share of the tokens that go", ylabel="fall in probability")
+ax.axhline(most.mean(), color=figures.INK, linestyle=":", linewidth=1)
+ax.text(1.01, most.mean(), "all there is to lose", va="center", transform=ax.get_yaxis_transform())
+told = "; ".join(f"{name} {part.iloc[0]:.2f} to {part.iloc[-1]:.2f}" for name, part in curves.items())
+figures.show(ax.figure, alt=f"Mean fall in probability, from the smallest to the largest share: {told}; with no text "
+                            f"at all {most.mean():.2f}.")
+
+# %% [markdown]
+# ### Two sanity checks
+#
+# An explanation of *this* model should differ from one of a model that learned nothing. So we explain a head that was trained on shuffled labels, and an encoder with random weights.
+
+# %%
+shuffled = live("mean", labels=np.random.default_rng(0).permutation(y))
+control = encoders.untrained(encoder)
+ids, mask = encoder.pad(encoder.tokens(SENTENCES, LENGTH))
+
+
+def like_the_real_one(model):
+    """Mean rank correlation with the real classifier's parts, over the six sentences."""
+    with torch.no_grad():
+        parts = [explain.contributions(one.states(ids, mask), mask, one.pooling, one.head)
+                 for one in (models["mean"], model)]
+    return np.mean([spearmanr(a[real], b[real]).statistic for a, b, real in zip(*parts, mask, strict=True)])
+
+
+# %% [markdown] tags=["predict"]
+# Which correlations do you expect: with another seed of the same head, with shuffled labels, with random weights?
+
+# %%
+random_weights = classifiers.Classifier(control, control.model, pooling.Mean(), models["mean"].head, LENGTH)
+others = {"another seed": live("mean", seed=1), "shuffled labels": shuffled, "random weights": random_weights}
+figures.say("Rank correlation with the real classifier's parts: "
+            + ", ".join(f"{name} {like_the_real_one(model):.2f}" for name, model in others.items()) + ".")
+
+# %% [markdown]
+# ### The study: three models, four poolings, frozen and fine-tuned
+#
+# Erasing is slow: each explanation of each sentence is tried ten times over. So the large table is on file. `python -m helpers.studies` made it, from the grid's own classifiers.
+
+# %%
+ON_FILE = session.pick(smoke="laptop", laptop="laptop", full="full")
+SETTINGS = grid.SCALES[ON_FILE]
+BERT, GPT2 = SETTINGS.pair
+explained = studies.table("explained", ON_FILE)
+
+
+def faithful(model, mode, pool, way, method):
+    """The gain over chance of one method, comprehensiveness and sufficiency together, over sentences and seeds."""
+    cell = {"model": model, "mode": mode, "pooling": pool}
+    gains, most = explained.stack("gains", **cell), explained.stack("most", **cell)
+    way, method = studies.WAYS.index(way), studies.METHODS.index(method)
+    return contrasts.over(gains[:, way, method].mean(axis=1) / most[:, way].mean()).effect  # [s, kinds, n] -> [s, n]
+
+
+# %% [markdown] tags=["predict"]
+# Which explanation will be the most faithful: exact parts, integrated gradients, or the pooling's own weights? Under which pooling?
+
+# %%
+rows = {f"{model}, {pool}": {method: str(faithful(model, "fine-tuned", pool, "deletion", method))
+                             for method in studies.METHODS}
+        for model in SETTINGS.pair for pool in studies.POOLINGS}
+figures.table(pd.DataFrame(rows).T, f"Gain over chance as a part of what there is to lose, fine-tuned ({ON_FILE})")
+
+# %% [markdown]
+# A mean's own weights are all alike, so they name no token: that column is chance for it. Now the claim.
+
+# %%
+figures.claim(claims.claim("C4"))
+
+# %% [markdown]
+# Its rule was written before the study was run.
+
+# %%
+figures.verdict(claims.claim("C4"), claims.judge("C4", ON_FILE), ON_FILE)
+
+# %% [markdown]
+# ## 6.4 On how many tokens does an answer rest?
+#
+# Chapter 3's *effective number*, now of the sizes of the parts. It grows with the length of a sentence, so we divide by the number of tokens: 100% would be an answer that rests on all of them alike.
+
+# %%
+texts = studies.explained_texts(SETTINGS)
+
+
+def parts_on_file(model, mode, pool):
+    """Exact parts of each sentence under each seed: [seeds][sentences], arrays of one number a token."""
+    lengths = [len(tokens) for tokens in grid.encoder_of(model).tokens(texts, SETTINGS.lengths["rotten_tomatoes"])]
+    scores = explained.stack("scores", model=model, mode=mode, pooling=pool)[:, 0].astype(float)  # [s, methods, tokens]
+    return [np.split(own, np.cumsum(lengths)[:-1]) for own in scores]
+
+
+def concentration_of(*cell):
+    """Effective number of tokens as a share of all, mean over sentences and seeds."""
+    parts = [torch.tensor(part)[None] for seed in parts_on_file(*cell) for part in seed]
+    found = [faithfulness.concentration(part, torch.ones_like(part, dtype=torch.bool))[0] for part in parts]
+    return np.mean([float(one) / part.shape[1] for one, part in zip(found, parts, strict=True)])
+
+
+def by_cell(measure):
+    """A measure of each pooling, for both models, frozen and fine-tuned."""
+    return pd.DataFrame({f"{model}, {mode}": {pool: measure(model, mode, pool) for pool in studies.POOLINGS}
+                         for model in SETTINGS.pair for mode in ("frozen", "fine-tuned")})
+
+
+# %% [markdown] tags=["predict"]
+# Max takes each dimension from one token. Does its answer rest on fewer tokens than the mean's?
+
+# %%
+table = by_cell(concentration_of)
+figures.table(table, f"Effective number of tokens, as a share of a sentence's tokens ({ON_FILE})",
+              {name: "{:.0%}" for name in table})
+
+# %% [markdown]
+# ### Do strong words get the large parts?
+#
+# People have rated the emotional strength of words. The *VADER* lexicon has mean ratings from −4 to 4. Over the rated words of the test sentences: does the part follow the rating?
+
+# %%
+RATED = doses.lexicon()
+
+
+def rated_words(words):
+    """Places and ratings of the words that have one."""
+    bare = [word.strip(".,;:!?\"'()").lower() for word in words]
+    found = [(place, RATED[word]) for place, word in enumerate(bare) if word in RATED]
+    return [place for place, _ in found], np.array([rating for _, rating in found])
+
+
+# %% [markdown]
+# For each sentence, the parts of its rated words (mean of the seeds, on one scale for all sentences) and their ratings:
+
+# %%
+def against_lexicon(model, mode, pool):
+    """Rank correlation of the parts of rated words with their ratings."""
+    pairs = []
+    for number, text in enumerate(texts):
+        words = words_of(grid.encoder_of(model), text, SETTINGS.lengths["rotten_tomatoes"])
+        own = torch.tensor(np.mean([seed[number] for seed in parts_on_file(model, mode, pool)], axis=0))
+        places, ratings = rated_words(words.words)
+        if places:
+            pairs.append((words.sums(own)[places] / float(own.abs().sum()), ratings))
+    return faithfulness.agreement(*zip(*pairs, strict=True))
+
+
+# %% [markdown] tags=["predict"]
+# Under which pooling will the parts follow the ratings most closely?
+
+# %%
+agree = {f"{model}, {mode}, {pool}": against_lexicon(model, mode, pool) for model in SETTINGS.pair
+         for mode in ("frozen", "fine-tuned") for pool in ("mean", "max", "weighted_sum")}
+fig, alt = figures.intervals(agree, f"rank correlation of parts and ratings ({ON_FILE})", zero=0)
+figures.show(fig, alt=alt)
+
+# %% [markdown]
+# And stability: how alike are the parts of one sentence under two seeds of the same classifier?
+
+# %%
+def stability(*cell):
+    """Mean rank correlation of the parts under two seeds, over sentences and pairs of seeds."""
+    seeds = parts_on_file(*cell)
+    pairs = [(a, b) for number, a in enumerate(seeds) for b in seeds[:number]]
+    return np.mean([spearmanr(one, other).statistic for a, b in pairs for one, other in zip(a, b, strict=True)])
+
+
+table = by_cell(stability)
+figures.table(table, f"Rank correlation of a sentence's parts between two seeds ({ON_FILE})",
+              {name: "{:.2f}" for name in table})
+
+# %% [markdown]
+# An explanation that another seed turns round explains the seed.
+#
+# ## 6.5 Would it say the same of somebody else?
+#
+# Take a sentence, exchange the person, and nothing else. If the score moves, it moved for the person. We wrote 24 templates, each in three wordings (a single wording can make a gap or hide it), a third positive, a third negative, a third neutral.
+
+# %%
+sentences = studies.sentences()
+frame = pd.DataFrame(sentences)
+counts = ", ".join(f"{n} with another {slot}" for slot, n in frame.slot.value_counts().items())
+figures.say(f"{len(sentences):,} sentences: {counts}.")
+some = frame[(frame.template == 3) & (frame.filler == 0)].head(6)
+figures.table(some[["slot", "group", "emotion", "text"]].set_index("slot"), "Some of them")
+
+# %% [markdown]
+# Names are the ten most frequent ones of the 1990s in the United States. So this is a test of *these* names. It knows two sexes and no ethnic group, and says nothing of a name that it does not hold.
+#
+# Scores of different classifiers have different sizes, so we give gaps in units of the classifier's spread over ordinary sentences. And what is a sample? Templates are: other sentences would do. *Names are too*: one odd name must not count twelve times, once in each template. And seeds are, as ever.
+
+# %%
+ANSWERS = studies.table("gaps", ON_FILE)
+grid_table = records.Table(ON_FILE)
+
+
+def scores_of(model, mode, pool, study, dataset):
+    """What a classifier said in a study, in units of its spread over the grid's test texts, [seeds, …]."""
+    cell = {"model": model, "mode": mode, "pooling": pool}
+    labels = max(SETTINGS.labels[dataset])
+    ordinary = logit(grid_table.probabilities(**cell, dataset=dataset, labels=labels))
+    answers = study.stack("answers", **cell).astype(float)
+    return fairness.scores(answers if answers.ndim == 2 else answers[:, 0] - answers[:, 1], ordinary)
+
+
+# %% [markdown] tags=["predict"]
+# A fine-tuned BERT: will it have a gap between women's and men's names? Larger under max?
+
+# %%
+CELLS = [(model, "fine-tuned", pool) for model in SETTINGS.pair for pool in ("mean", "max", "weighted_sum")]
+CELLS.append(("tfidf", "baseline", "none"))
+found = {cell: fairness.score_gaps(sentences, scores_of(*cell, ANSWERS, "rotten_tomatoes")) for cell in CELLS}
+gaps = pd.concat({", ".join(cell): part for cell, part in found.items()}, names=["classifier", "test"])
+gaps["corrected"] = evaluation.holm(gaps.p.to_numpy())
+
+# %% [markdown]
+# All tests of all classifiers are one family, corrected together. First the gaps between women and men:
+
+# %%
+person = gaps[gaps.index.get_level_values("test").str.endswith("female − male")]
+shown = {f"{test}, {classifier}": row.effect for (classifier, test), row in person.iterrows()}
+fig, alt = figures.intervals(shown, f"female − male, in spreads of ordinary scores ({ON_FILE})", zero=0)
+figures.show(fig, alt=alt)
+
+# %% [markdown]
+# Which gaps are shown, of all?
+
+# %%
+sure = gaps[gaps.corrected < evaluation.ALPHA]
+told = "; ".join(f"{classifier}: {test} {row.effect.value:+.2f}" for (classifier, test), row in sure.iterrows())
+figures.say(f"Of {len(gaps)} tests, shown after correction: {told or 'none'}.")
+
+# %% [markdown]
+# A nation's adjective can be one token or four (the tokenizer was trained on reviews), and under a mean each token has its share. So a gap between nations may be a gap between lengths.
+#
+# "None shown" is not "fair". With twelve templates and ten names only large gaps can be seen: look at the width of the intervals.
+#
+# ## 6.6 One emotional word: dose and response
+#
+# The claim says that max is drawn to strong words. So we put *one* word of known strength into neutral texts, as a sentence of its own, and see how the score follows the rating. Texts of one, two, four and eight sentences; the word at the start, in the middle, at the end. Words without any rating (*wooden, yellow …*) are the control.
+
+# %%
+DOSES = studies.table("doses", ON_FILE)
+given = studies.dosed(grid.Run(BERT, "mean", "frozen", "imdb", max(SETTINGS.labels["imdb"]), 0), SETTINGS)
+one = next(dose for dose in given if dose.sentences == 2 and dose.place == "middle")
+figures.say(f"{len({dose.word for dose in given})} words, {len(given)} texts. An example: *{one.text}* "
+            f"(rating {one.strength:+.1f})")
+
+# %% [markdown] tags=["predict"]
+# How does the slope change as the text grows: under the mean, under max, under attention?
+
+# %%
+POOLS = ("mean", "max", "weighted_sum", "attention")
+curves = {(model, mode, pool): doses.slopes(given, scores_of(model, mode, pool, DOSES, "imdb"))
+          for model in SETTINGS.pair for mode in ("frozen", "fine-tuned") for pool in POOLS}
+flat = pd.concat({cell: part for cell, part in curves.items()}, names=["model", "mode", "pooling"]).reset_index()
+flat["value"] = [one.value for one in flat.slope]
+mean = flat.groupby(["model", "mode", "pooling", "sentences"], sort=False).value.mean().reset_index()
+
+# %% [markdown]
+# One line a pooling, the mean of the places:
+
+# %%
+panels = sns.relplot(mean, x="sentences", y="value", hue="pooling", style="pooling", markers=True, dashes=False,
+                     col="mode", row="model", kind="line", height=3, aspect=1.3)
+panels.set(xscale="log", xticks=[1, 2, 4, 8], xticklabels=[1, 2, 4, 8], ylabel="slope (spreads a step)")
+ends = mean[mean.sentences.isin([1, 8])].pivot(index=["model", "mode", "pooling"], columns="sentences", values="value")
+told = "; ".join(f"{', '.join(cell)} {row[1]:.2f} to {row[8]:.2f}" for cell, row in ends.iterrows())
+figures.show(panels.figure, alt=f"Slope of the score over a word's rating, from one to eight sentences: {told}.")
+
+# %% [markdown]
+# With intervals, for the longest texts:
+
+# %%
+last = {f"{model}, {mode}, {pool}, {place}": part.slope[8, place] for (model, mode, pool), part in curves.items()
+        if mode == "fine-tuned" for place in ("start", "end")}
+fig, alt = figures.intervals(last, f"slope over the rating, eight sentences ({ON_FILE})", zero=0)
+figures.show(fig, alt=alt)
+
+# %% [markdown]
+# Now the claim and its rule:
+
+# %%
+figures.claim(claims.claim("C5"))
+
+# %% [markdown]
+# And what the results say.
+
+# %%
+figures.verdict(claims.claim("C5"), claims.judge("C5", ON_FILE), ON_FILE)
+
+# %% [markdown]
+# ## 6.7 What the data hold, the classifier learns
+#
+# "A weighted sum inherits the bias of its data": so does everything that learns. How much? We *plant* a bias of known strength. The harmless word *table* goes into a share of the positive training sentences, and into one minus that share of the negative ones. Half and half plants nothing: that is the control. Then we ask how far the score of a test sentence moves when *table* is put into it.
+
+# %%
+planted = studies.table("planted", ON_FILE)
+moved = [np.subtract(*planted.array(row, "answers").astype(float)).mean() for row in planted.rows.to_dict("records")]
+answers = planted.rows[["model", "mode", "pooling", "strength"]].assign(moved=moved)
+only = answers[answers["mode"] == "frozen"]
+
+# %% [markdown] tags=["predict"]
+# Which pooling will take up most of the planted bias: mean, max, weighted sum, attention?
+
+# %%
+panels = sns.relplot(only, x="strength", y="moved", hue="pooling", style="pooling", markers=True, dashes=False,
+                     col="model", kind="line", errorbar=("ci", 95), seed=0, height=3.4, aspect=1.2)
+panels.set(xlabel="share of positive sentences with the word", ylabel="moved by the word (log-odds)")
+ends = only.groupby(["model", "pooling", "strength"]).moved.mean()
+told = "; ".join(f"{model}, {pool} {ends[model, pool, 0.5]:+.2f} to {ends[model, pool, 0.9]:+.2f}"
+                 for model in SETTINGS.pair for pool in studies.POOLINGS)
+figures.show(panels.figure, alt=f"How far a planted word moves the log-odds, frozen, from no bias to the strongest: {told}.")
+
+# %% [markdown]
+# Does the weighted sum show what it took up? Its weight on the planted word, live, times the number of tokens: 1 is an equal share.
+
+# %%
+def weight_on_word(strength):
+    """The weighted sum's weight on the planted word, times the number of tokens, mean over test sentences."""
+    model = live("weighted_sum", doses.plant(labelled, y, studies.WORD, strength, seed=0))
+    (number,) = set(encoder.tokens([f"a {studies.WORD}"], LENGTH)[0]) - set(encoder.tokens(["a"], LENGTH)[0])
+    ids, mask = encoder.pad(encoder.tokens(doses.plant(tests, np.ones(len(tests)), studies.WORD, 1.0, seed=1), LENGTH))
+    with torch.no_grad():
+        times = model.pooling.weights(model.states(ids, mask).float(), mask) * mask.sum(dim=1, keepdim=True)  # [n, T]
+    return float(times[ids == number].mean())
+
+
+figures.say(f"Weight on *{studies.WORD}*: {weight_on_word(0.5):.2f} times its equal share without a bias, "
+            f"{weight_on_word(0.9):.2f} times with the strongest (frozen {NAME}, one run).")
+
+# %% [markdown]
+# ### A repair, and its price
+#
+# *Word dropout* takes words out of the training texts at random, so that no single word can be relied on. We plant the strongest bias, train a probe with and without the repair, and measure both things: how far *table* still moves the score, and the accuracy on clean test sentences.
+
+# %%
+def dropped(text, share, rng):
+    """A text without some of its words (one stays)."""
+    words = np.array(text.split())
+    kept = words[rng.random(len(words)) >= share]
+    return " ".join(kept) if len(kept) else str(words[0])
+
+
+rng = np.random.default_rng(0)
+biased = doses.plant(labelled, y, studies.WORD, 0.9, seed=0)
+versions = {"planted": biased, "planted, word dropout": [dropped(text, 0.3, rng) for text in biased]}
+with_word = doses.plant(tests, np.ones(len(tests)), studies.WORD, 1.0, seed=1)
+
+# %% [markdown] tags=["predict"]
+# How much of the bias will be gone, and how many points of accuracy will it cost?
+
+# %%
+rows = {}
+for name, own in ({"clean": labelled} | versions).items():
+    model = live("mean", own)
+    moved = (model.logits(with_word) - model.logits(tests)).mean()
+    right = evaluation.accuracy(y_test, model.probabilities(tests))
+    rows[name] = {"moved by the word": f"{float(moved):+.2f}", "accuracy": str(right)}
+figures.table(pd.DataFrame(rows).T, f"A planted bias and a repair, frozen {NAME}, mean, one run ({session.scale})")
+
+# %% [markdown]
+# ## 6.8 Groups of real sentences
+#
+# Templates are ours; reviews are not. Let us split the grid's test reviews by a stated rule: more *she, her* than *he, him*, the other way round, or neither. `fairlearn` gives every measure by group, with bootstrap intervals.
+
+# %%
+cell = cells.read(grid_table, ON_FILE, BERT, "fine-tuned", "imdb")
+group = np.array([fairness.leaning(text) for text in grid.texts_of("imdb", "test", SETTINGS)["text"]])
+said = cell.poolings["max"].mean(axis=0) > 0.5
+by_group = MetricFrame(
+    metrics={"accuracy": accuracy_score, "share said to be positive": selection_rate}, y_true=cell.answers, y_pred=said,
+    sensitive_features=group, n_boot=200, ci_quantiles=[0.025, 0.975], random_state=0,
+)
+
+# %% [markdown]
+# Each measure with its interval, and the size of each group:
+
+# %%
+low, high = by_group.by_group_ci
+told = pd.DataFrame({name: [f"{value:.3f} [{low[name][one]:.3f}, {high[name][one]:.3f}]"
+                            for one, value in by_group.by_group[name].items()] for name in by_group.by_group},
+                    index=by_group.by_group.index)
+told["reviews"] = pd.Series(group).value_counts()
+figures.table(told, f"Fine-tuned {BERT} with max, reviews, by pronouns ({ON_FILE})")
+
+# %% [markdown]
+# *Equalized odds* asks whether both kinds of error are as frequent in each group: the difference is the larger of the two gaps, 0 is best.
+
+# %%
+odds = {pool: equalized_odds_difference(cell.answers, part.mean(axis=0) > 0.5, sensitive_features=group)
+        for pool, part in cell.poolings.items()}
+told = ", ".join(f"{pool} {value:.3f}" for pool, value in odds.items())
+figures.say(f"Equalized odds difference by pooling: {told} (no interval: read it with the sizes of the groups).")
+
+# %% [markdown]
+# Such slices show where a model errs, and not why. Reviews with more *she* may be about other films. The rule counts words; it does not know who is meant, or who wrote. And the smallest group decides what can be seen.
+#
+# ## What this chapter says about the claims
+#
+# C4 and C5 have their verdicts above, at the scale in their captions, for the mini pair. What no test here can show: that an explanation is *the* reason; that a model is fair. A gap that was looked for and not found may be below what could be seen, or between groups that nobody looked at.
+#
+# Next: chapter 7 leaves sentiment, for questions and summaries.
+#
+# ## Quiz
+
+# %% [markdown] tags=["quiz"]
+# 1. The parts of a sentence sum exactly to its log-odds. Are they therefore a faithful explanation?
+#
+#    Answer: No. They are exact for the states, and a state holds what other tokens gave it. Whether the words matter is another question: take them away and ask again.
+#
+# 2. Why is a random order the yardstick, and not zero?
+#
+#    Answer: Taking away any half of a text makes the answer fall. Only what an explanation does beyond chance is its own.
+#
+# 3. Ten names in twelve templates make 120 pairs. Why are they not 120 observations?
+#
+#    Answer: One odd name would count twelve times. Names and templates are both samples, and the smaller one limits what can be said.
+#
+# 4. A sentence with *wooden* moves the score as much as one with *awful*. What have you measured?
+#
+#    Answer: A reaction to any inserted sentence. Only the slope over the rating, against such controls, speaks of emotion.
+#
+# 5. No gap between groups is shown. May the report say "unbiased"?
+#
+#    Answer: No. It may say which gaps would have been seen, for these groups and templates, and that none was.
+
+# %% [markdown]
+# ## Further reading
+#
+# - DeYoung et al. (2020), *ERASER*, [arXiv:1911.03429](https://arxiv.org/abs/1911.03429); Edin et al. (2024), [arXiv:2408.08137](https://arxiv.org/abs/2408.08137): why raw falls of different models cannot be compared.
+# - Adebayo et al. (2018), *Sanity checks for saliency maps*, [arXiv:1810.03292](https://arxiv.org/abs/1810.03292).
+# - Jain and Wallace (2019), [arXiv:1902.10186](https://arxiv.org/abs/1902.10186), and Wiegreffe and Pinter (2019), [arXiv:1908.04626](https://arxiv.org/abs/1908.04626): is attention an explanation?
+# - Sundararajan, Taly and Yan (2017), *Axiomatic attribution for deep networks*, [arXiv:1703.01365](https://arxiv.org/abs/1703.01365).
+# - Kiritchenko and Mohammad (2018), *Examining gender and race bias in two hundred sentiment analysis systems*, [arXiv:1805.04508](https://arxiv.org/abs/1805.04508); Seshadri, Pezeshkpour and Singh (2022), [arXiv:2210.04337](https://arxiv.org/abs/2210.04337): how fragile templates are.
+# - Hutto and Gilbert (2014), *VADER*: the lexicon.
+# - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654).
