@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers import claims, rules
+from helpers import rules
 from tools.made_up import DATA, PAIR, results
 
 TABLE = Path(__file__).with_name("verdicts.csv")
-RULES = [one.judge for one in claims.CLAIMS if one.judge]
 GRIDS = {"nothing": 1000, "max everywhere": 200, "max turns round on the second model": 200}
 EFFECTS = (0.1, 0.2, 0.3, 0.5)  # log-odds
 
@@ -34,9 +33,9 @@ def main() -> None:
         called, moved = [], []
         for _ in tqdm(range(GRIDS[what]), desc=f"{what}, {effect}"):
             made = results(rng, plant(what, effect) if effect else None, n=2000)
-            called.append([rule(made).verdict for rule in RULES])
+            called.append([rule(made).verdict for rule in rules.JUDGES])
             moved.append(made.effect("max", "mean", rules.FIRST, rules.AVERAGE).effect.value)
-        frame = pd.DataFrame(called, columns=[rule.__name__ for rule in RULES])
+        frame = pd.DataFrame(called, columns=[rule.__name__ for rule in rules.JUDGES])
         effects = ~frame.isin([rules.NO_DIFFERENCE, rules.EQUAL])
         rows.append({"planted": what, "points on the first model": 100 * np.mean(moved), "grids": len(frame),
                      "any rule": effects.any(axis=1).mean(), **effects.mean(),

@@ -207,6 +207,9 @@ def _accuracies(results: Results) -> list[np.ndarray]:
     ]
 
 
+JUDGES = (poolings_differ, best_depends_on_model, best_depends_on_data, max_is_best, less_consistent)
+
+
 # What the rules share
 
 
