@@ -44,8 +44,8 @@ def reactions(scale: str, folder: Path) -> Verdict:
     cube = (sizes[0] + sizes[1] - sizes[2] - sizes[3]) / 2  # [s, templates, pairs]: max − mean, mean of the models
     found["max − mean, size of a gap"] = fairness.over_templates([cube], np.full(cube.shape[1], 1 / cube.shape[1]))
     table = studies.table("doses", scale, folder)
-    given = {model: studies.dosed(_run("doses", settings, model, "mean"), settings) for model in settings.pair}
-    given = given[settings.pair[0]]  # the same words for both models: they learned from the same texts
+    # The same words for both models: they learned from the same texts.
+    given = studies.dosed(_runs("doses", settings, settings.pair[0], "mean")[0], settings)
     by_word = [_by_word(given, _scores("doses", table, settings, model, pool, folder))
                for pool in ("max", "mean") for model in settings.pair]  # fmt: skip
     response = (by_word[0] + by_word[1] - by_word[2] - by_word[3]) / 2  # [s, words]
@@ -54,16 +54,15 @@ def reactions(scale: str, folder: Path) -> Verdict:
     return _judged(found, pd.concat([gaps.rows, table.rows]), "max reacts less", "spread")
 
 
-def _run(study: str, settings: Settings, model: str, pool: str) -> grid.Run:
-    """The study's first run of a fine-tuned model under a pooling."""
-    return next(run for run in studies.STUDIES[study].runs(settings)
-                if (run.model, run.pooling, run.mode) == (model, pool, MODE))  # fmt: skip
+def _runs(study: str, settings: Settings, model: str, pool: str) -> list[grid.Run]:
+    """The study's runs of a fine-tuned model under a pooling, one a seed."""
+    return [run for run in studies.STUDIES[study].runs(settings)
+            if (run.model, run.pooling, run.mode) == (model, pool, MODE)]  # fmt: skip
 
 
 def _arrays(study: str, table: Rows, settings: Settings, model: str, pool: str, what: str) -> np.ndarray:
     """An array of every planned seed, ``[s, …]``: all by one configuration."""
-    runs = [run for run in studies.STUDIES[study].runs(settings)
-            if (run.model, run.pooling, run.mode) == (model, pool, MODE)]  # fmt: skip
+    runs = _runs(study, settings, model, pool)
     made = {table.configuration(*astuple(run)) for run in runs}
     if len(made) != 1 or made == {None}:
         raise NotRun(f"{study}: some runs of {model} with {pool} are missing, or of different configurations.")
@@ -73,7 +72,7 @@ def _arrays(study: str, table: Rows, settings: Settings, model: str, pool: str, 
 
 def _scores(study: str, table: Rows, settings: Settings, model: str, pool: str, folder: Path) -> np.ndarray:
     """Answers in units of the classifier's spread over the test texts, ``[s, …]``."""
-    run = _run(study, settings, model, pool)
+    run = _runs(study, settings, model, pool)[0]
     cell = {"model": model, "pooling": pool, "mode": MODE, "dataset": run.dataset, "labels": run.labels}
     ordinary = logit(records.Table(settings.scale, folder).probabilities(**cell))[: settings.seeds]
     answers = _arrays(study, table, settings, model, pool, "answers").astype(float)

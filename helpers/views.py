@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-from IPython.display import display
 
 from helpers.figures import INK, PAPER
 
@@ -18,8 +17,8 @@ UP, DOWN = (1, 115, 178), (222, 143, 5)  # blue and orange of seaborn's colour-b
 STRONGEST = 0.6  # how much of the colour the largest score gets: the ink stays readable on it
 
 
-def explained(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -> None:
-    """Display texts with a score for each word, one line a row.
+def bundle(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -> dict[str, str]:
+    """Return texts with a score for each word, one line a row, as HTML and as plain text (`widgets.read` shows it).
 
     Colours are relative to the largest score of the row; the score stands above its word as a number.
 
@@ -28,12 +27,6 @@ def explained(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -
     rows : dict
         What a line is called -> its words, and their scores ``[words]``.
     caption : str
-    """
-    display(bundle(rows, caption), raw=True)
-
-
-def bundle(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -> dict[str, str]:
-    """Return what `explained` displays: as HTML and as plain text. Parameters as there.
 
     Raises
     ------

@@ -16,7 +16,7 @@ MADE = {"seconds": 1.0, "commit": "made up", "date": "today", "hardware": "none"
 def tables(folder, faithful=0.0, gap=0.0, slope=0.0, models=SETTINGS.pair, runs=lambda run: True, noise=0.3, seed=0):
     """Answers of fine-tuned classifiers: under max the parts are less faithful, gaps and slopes larger, by so much."""
     rng, texts = np.random.default_rng(seed), 40
-    given = studies.dosed(study_rules._run("doses", SETTINGS, "mini-bert", "mean"), SETTINGS)
+    given = studies.dosed(study_rules._runs("doses", SETTINGS, "mini-bert", "mean")[0], SETTINGS)
     own_text, own_word = rng.normal(0, 0.1, texts), rng.normal(0, noise, 30)
     words = list(dict.fromkeys(one.word for one in given))
     kept = {name: studies.table(name, "smoke", folder) for name in ("explained", "gaps", "doses")}
