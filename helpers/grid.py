@@ -128,7 +128,7 @@ def execute(run: Run, settings: Settings) -> tuple[dict[str, object], np.ndarray
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # so that a run gives the same wherever it is sent
         try:
-            come_from = records.provenance(configuration(run, settings))
+            come_from = records.provenance(configuration(run, settings)) | {"precision": precision(run)}
             labels = np.array(texts_of(run.dataset, "test", settings)["label"][:])
             with records.Peak() as peak:
                 start = time.perf_counter()
@@ -272,13 +272,17 @@ def protocol(mode: str) -> tuple[float, ...]:
     }[mode]
 
 
+def precision(run: Run) -> str:
+    """Return what a run's matrix products are computed in on this machine."""
+    return "float64" if run.mode == "baseline" else str(encoder_of(run.model).dtype).removeprefix("torch.")
+
+
 def configuration(run: Run, settings: Settings) -> str:
-    """Return a short hash of all that a run's numbers follow from, but the code: that is the commit's to say."""
+    """Return a short hash of all that is decided about a run. Code, versions, hardware and precision have columns."""
     facts: list[object] = [settings.lengths[run.dataset], protocol(run.mode)]
     facts += [_ids(run.dataset, settings.scale, settings.validation, settings.test)]
     if run.mode != "baseline":
-        encoder = encoder_of(run.model)
-        facts += [encoder.fingerprint, str(encoder.dtype)]
+        facts += [encoder_of(run.model).fingerprint]
     if run.mode == "fine-tuned":
         facts += [settings.rates[run.model.removesuffix("-random")], settings.epochs]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]

@@ -49,20 +49,22 @@ class Peak:
         self.mb, self._done = 0.0, threading.Event()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
+        self._process = psutil.Process()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
 
     def _watch(self) -> None:
-        process = psutil.Process()
-        while True:
-            self.mb = max(self.mb, process.memory_info().rss / 1e6)
-            if self._done.wait(0.02):
-                return
+        while not self._done.wait(0.02):
+            self._look()
+
+    def _look(self) -> None:
+        self.mb = max(self.mb, self._process.memory_info().rss / 1e6)
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
+        self._look()  # a short block may be over before the thread has had its turn
         if torch.cuda.is_available():
             self.mb = torch.cuda.max_memory_allocated() / 1e6
 
@@ -204,7 +206,7 @@ class Table(Rows):
     """The runs of one scale's grid: ``grid_<scale>.csv`` and ``grid_<scale>.safetensors``.
 
     A row has its key (`KEY`); accuracy, f1, loss, calibration_error, seconds, peak_memory_mb; commit, versions,
-    hardware, configuration, date; and checksums of what the run predicted and of its texts' labels.
+    hardware, configuration, date, precision; and checksums of what the run predicted and of its texts' labels.
     """
 
     def __init__(self, scale: str, folder: Path = RESULTS):

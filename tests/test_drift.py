@@ -26,7 +26,7 @@ def recorded(tmp_path, monkeypatch):
         right[: (worse or planted).get(f"{run.model} {run.pooling}", 0)] = False
         found = np.where(right == (truth == 1), 2, -2).astype(np.float16)
         key = dict(zip(records.KEY, astuple(run), strict=True))
-        return key | records.measures(truth, found) | records.provenance("x"), found, truth
+        return key | records.measures(truth, found) | records.provenance("x") | {"precision": "float32"}, found, truth
 
     table = Table("smoke", tmp_path)
     for run in drift.slice_of(SETTINGS):
@@ -48,7 +48,7 @@ def test_the_slice_is_stated_and_small():
 def test_the_same_results_are_inside_and_the_report_names_versions(recorded, capsys):
     drift.main(["--scale", "smoke"])
     told = capsys.readouterr().out
-    assert "torch" in told and told.count("recorded: Python") == 1
+    assert "torch" in told and told.count("recorded: Python") == 1 and "; float32; " in told
     assert "No cell has moved by more than chance and 0.5 points" in told
 
 

@@ -84,12 +84,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", choices=grid.SCALES, default="laptop")
     scale = parser.parse_args(arguments).scale
-    table = records.Table(scale)
-    found = watch(table, grid.SCALES[scale])
-    now = records.provenance("")
-    print(f"now:      {now['versions']}; {now['hardware']}; commit {now['commit']}")
-    for told in sorted(set(zip(table.rows.versions, table.rows.hardware, table.rows.commit, strict=True))):
-        print("recorded: {}; {}; commit {}".format(*told))
+    settings, table = grid.SCALES[scale], records.Table(scale)
+    found = watch(table, settings)
+    now = records.provenance("") | {"precision": grid.precision(slice_of(settings)[0])}
+    told = ["versions", "hardware", "precision", "commit"]
+    print("now:      " + "; ".join(now[column] for column in told))
+    for row in table.select(mode="frozen")[told].drop_duplicates().itertuples(index=False):
+        print("recorded: " + "; ".join(row))
     print(found.round(4).to_string())
     moved = found.index[found.drift.astype(bool)]
     if len(moved):
