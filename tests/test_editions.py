@@ -171,6 +171,14 @@ def test_a_chapter_that_fails_leaves_its_notebook_as_it_was(tmp_path):
     assert target.read_text() == "as it was" and list(tmp_path.iterdir()) == [target]
 
 
+def test_a_cell_that_never_ends_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(execute, "LONGEST", 1)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import threading\nthreading.Event().wait()")])
+    with pytest.raises(execute.ChapterError, match="a cell took more than 1 seconds"):
+        execute.execute(notebook, tmp_path / "chapter.ipynb", tmp_path, "smoke")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_timing_replaces_the_older_one_of_its_kind(tmp_path):
     table = tmp_path / "timings.csv"
     old = execute.Timing("02_b", "laptop", "warm", 9.0, "a laptop")

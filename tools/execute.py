@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from helpers import cache, course
@@ -37,6 +37,10 @@ class Timing:
         return self.chapter, self.scale, self.cache, self.hardware
 
 
+#: Seconds that a cell may take. Rarely a kernel and nbclient both wait for the other (its issue 312): this ends it.
+LONGEST = 3600
+
+
 def run(notebook: NotebookNode, folder: Path, scale: str) -> None:
     """Execute a notebook in place by this interpreter's own kernel, with `folder` as its place."""
     # Without this a kernel called python3 in the user's home would come before this environment's.
@@ -44,7 +48,7 @@ def run(notebook: NotebookNode, folder: Path, scale: str) -> None:
     client = NotebookClient(
         notebook,
         kernel_name="python3",
-        timeout=None,
+        timeout=LONGEST,
         resources={"metadata": {"path": str(folder)}},
         # The kernel would warn that it talks over TCP: it does so to this process alone.
         extra_arguments=["--log-level=ERROR"],
@@ -68,6 +72,8 @@ def execute(notebook: NotebookNode, target: Path, folder: Path, scale: str) -> T
         run(notebook, folder, scale)
     except CellExecutionError as error:
         raise ChapterError(f"{target.stem} stopped at a cell:\n{_plain(str(error))}") from None
+    except CellTimeoutError:
+        raise ChapterError(f"{target.stem} stopped: a cell took more than {LONGEST} seconds.") from None
     except DeadKernelError:
         raise ChapterError(f"{target.stem} stopped: its kernel was killed, most often for want of memory.") from None
     seconds = time.perf_counter() - start
