@@ -2,8 +2,9 @@
 
 ``data`` → ``encoders`` → ``pooling`` → ``heads`` and ``finetuning`` → ``evaluation`` and ``contrasts`` → ``rules`` →
 ``claims`` → ``figures``. The long runs behind the tables: ``grid`` (what is run), ``records`` (the table) and
-``experiments`` (the command). Below them stand ``course`` (a session), ``sources`` (where files come from),
-``checkpoints`` (from files to an encoder) and ``cache`` (files written once); beside ``figures`` stand ``checks``,
-``widgets`` and ``views``. Chapter 6 asks classifiers (``classifiers``, ``trained``) about other texts: ``explain``,
-``faithfulness``, ``fairness`` and ``doses`` say what, ``studies`` runs it, ``study_rules`` judges.
+``experiments`` (the command); ``cells`` reads one cell of the table for a chapter. Below them stand ``course`` (a
+session), ``sources`` (where files come from), ``checkpoints`` (from files to an encoder) and ``cache`` (files written
+once); beside ``figures`` stand ``checks``, ``widgets`` and ``views``. Chapter 6 asks classifiers (``classifiers``,
+``trained``) about other texts (``templates``, ``doses``) and their ``words``: ``explain``, ``faithfulness`` and
+``fairness`` say what, ``studies`` runs it, ``study_rules`` judges.
 """

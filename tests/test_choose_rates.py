@@ -4,24 +4,10 @@ import pandas as pd
 import pytest
 
 from helpers import grid
+from tests.inline import Inline
 from tools import choose_rates
 
 TABLE = choose_rates.TABLE  # the committed one
-
-
-class Inline:
-    """Does the work in this process."""
-
-    def __init__(self, *_):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    map = staticmethod(map)
 
 
 @pytest.fixture

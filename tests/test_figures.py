@@ -134,6 +134,16 @@ def test_a_table_to_browse_leaves_its_first_rows(shown):
     assert "&lt;b&gt;longer" in shown[-1][0]["text/html"], "the live table follows, and escapes what reviews contain"
 
 
+def test_a_text_to_read_leaves_what_was_chosen_to_stand_still(shown):
+    field, still = ipywidgets.Text("dull"), {"text/html": "<p>six sentences</p>", "text/plain": "six sentences"}
+    widgets.read(lambda sentence: {"text/html": sentence, "text/plain": sentence}, still, sentence=field)
+    bundle, metadata, raw = shown[-1]
+    assert raw and metadata == {} and VIEW in bundle
+    assert {kind: bundle[kind] for kind in still} == still, "not the first value: what was chosen"
+    field.value = "warm"
+    assert shown[-1][0] == {"text/html": "warm", "text/plain": "warm"} and shown[-1][2], "the live view follows"
+
+
 def test_comparisons_show_effects_in_points_and_small_p_values_as_such(shown):
     found = pd.DataFrame(
         {

@@ -9,28 +9,9 @@ import torch
 from helpers import explain, grid, studies, trained
 from helpers.grid import Run
 from helpers.studies import Planted
+from tests.inline import Inline
 
 pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
-
-
-class Inline:
-    """Does the work in this process."""
-
-    def __init__(self, *_):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def submit(self, work, *given):
-        from concurrent.futures import Future
-
-        done: Future = Future()
-        done.set_result(work(*given))
-        return done
 
 
 @pytest.fixture
