@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from helpers import contrasts, grid
 from helpers.contrasts import Contrast
+from helpers.evaluation import ALPHA, correctness, holm
 from helpers.records import Table
 
 BASELINES = {"TF-IDF, same part": "tfidf-cut", "TF-IDF, whole text": "tfidf", "majority": "majority"}
@@ -59,6 +61,34 @@ class Cell:
         found = self.poolings | self.baselines
         chosen = np.ones(len(self.answers), bool) if texts is None else texts
         return contrasts.contrast(self.answers[chosen], [found[name][:, chosen] for name in poolings], weights)
+
+    def comparisons(self, reference: str = "mean") -> pd.DataFrame:
+        """Compare every pooling and baseline with one of them, over texts and seeds.
+
+        Returns
+        -------
+        DataFrame
+            Index and columns as of `evaluation.compare_all`, from `contrast`: p_holm is corrected for all comparisons
+            of the cell, and detectable is what such a corrected test would find four times in five.
+        """
+        found, rows = self.poolings | self.baselines, {}
+        for method, said in found.items():
+            own = self.contrast([method], [1]).effect
+            spread = correctness(self.answers, said).mean(axis=1).std(ddof=1)
+            rows[method] = {"accuracy": own.value, "low": own.low, "high": own.high, "seed_sd": spread}
+            if method != reference:
+                gap = self.contrast([method, reference], [1, -1])
+                rows[method] |= {
+                    "difference": gap.effect.value,
+                    "difference_low": gap.effect.low,
+                    "difference_high": gap.effect.high,
+                    "p_holm": gap.p,
+                    "detectable": gap.detectable(ALPHA / (len(found) - 1)),
+                }
+        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+        compared = table.index != reference
+        table.loc[compared, "p_holm"] = holm(table.loc[compared, "p_holm"])
+        return table
 
 
 def read(table: Table, scale: str, model: str, mode: str, dataset: str) -> Cell:

@@ -103,7 +103,7 @@ def table_bundle(frame: pd.DataFrame, caption: str, formats: dict[str, str] | No
 
 
 def comparisons(frame: pd.DataFrame, caption: str) -> None:
-    """Display what `evaluation.compare_all` found, in the few columns that a reader needs; effects in points."""
+    """Display what `compare_all` or `Cell.comparisons` found, in the columns that a reader needs; effects in points."""
     effects = [Interval(*row) for row in frame[["difference", "difference_low", "difference_high"]].values]
     shown = pd.DataFrame(
         {
@@ -120,7 +120,7 @@ def comparisons(frame: pd.DataFrame, caption: str) -> None:
 
 def cell(one: Cell) -> None:
     """Display every method of a cell of the grid against the mean, the most accurate on top, and what is shown."""
-    found = evaluation.compare_all(one.answers, one.poolings | one.baselines, reference="mean")
+    found = one.comparisons()
     tokens, seeds = SCALES[one.scale].lengths[one.dataset], len(one.poolings["mean"])
     comparisons(
         found.sort_values("accuracy", ascending=False, kind="stable"),
@@ -129,7 +129,7 @@ def cell(one: Cell) -> None:
     )
     told = found[(found.p_holm < evaluation.ALPHA) & found.index.isin(list(one.poolings))].difference
     better, worse = (", ".join(told.index[part]) or "none" for part in (told > 0, told < 0))
-    say(f"In these runs, poolings shown to be better than the mean: **{better}**; worse: {worse}.")
+    say(f"Poolings shown to be better than the mean: **{better}**; worse: {worse}.")
 
 
 def intervals(effects: dict[str, Interval], xlabel: str, zero: float | None = None) -> tuple[Figure, str]:

@@ -66,4 +66,26 @@ def test_the_table_of_a_cell_has_the_best_method_on_top(table, monkeypatch):
     caption, _, _, first, *_ = shown[0]["text/plain"].splitlines()
     assert caption == "Frozen mini-bert; imdb, first 64 tokens; 32 labels; 40 test texts; 3 seeds (smoke)"
     assert first.startswith("TF-IDF, whole text") and "0.850" in first
-    assert shown[1] == "In these runs, poolings shown to be better than the mean: **none**; worse: none."
+    assert shown[1] == "Poolings shown to be better than the mean: **none**; worse: none."
+
+
+def test_the_comparisons_of_a_cell_by_hand():
+    """Luck of a run is no difference, whatever the texts say; a gap that every run shows is one."""
+    rng, labels = np.random.default_rng(0), np.arange(2000) % 2
+    right = {"mean": rng.random((5, 2000)) < 0.75, "better": rng.random((5, 2000)) < 0.85}
+    right["lucky"] = right["mean"].copy()
+    right["lucky"][0] |= rng.random(2000) < 0.6  # one run of five
+    said = {name: np.where(part == (labels == 1), 0.9, 0.1) for name, part in right.items()}
+    cell = cells.Cell("smoke", "mini-bert", "frozen", "imdb", 32, labels, said, {})
+    found = cell.comparisons()
+    assert found.columns.tolist() == evaluation.compare_all(labels, said, "mean").columns.tolist()
+    shares = {name: part.mean(axis=1) for name, part in right.items()}
+    assert found.accuracy.to_dict() == pytest.approx({name: share.mean() for name, share in shares.items()})
+    assert found.seed_sd.to_dict() == pytest.approx({name: share.std(ddof=1) for name, share in shares.items()})
+    gaps = {name: cell.contrast([name, "mean"], [1, -1]) for name in ("better", "lucky")}
+    assert found.difference.better == pytest.approx(gaps["better"].effect.value)
+    # Holm of two: the smaller p twice, the larger one as it is.
+    assert found.p_holm.better == pytest.approx(2 * gaps["better"].p) and gaps["better"].p < 1e-6
+    assert found.p_holm.lucky == pytest.approx(gaps["lucky"].p) and gaps["lucky"].p > 0.05
+    assert found.detectable.better == pytest.approx(gaps["better"].detectable(0.025))
+    assert found.loc["mean", ["difference", "p_holm", "detectable"]].isna().all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import data, heads, pooling
+from helpers import data, encoders, finetuning, heads, pooling
 from tests.answers import inside, preparation
 from tools.editions import exercises, read_source
 from tools.project import NOTEBOOKS, SOURCES
@@ -72,6 +72,24 @@ def test_the_classes_of_chapter_2_are_those_of_the_helpers(chapter_2, batch):
             parameter.normal_(generator=torch.Generator().manual_seed(5))
     ours.load_state_dict(own.state_dict())
     torch.testing.assert_close(own(*batch), ours(*batch), atol=ROUNDING, rtol=0)
+
+
+def test_the_fine_tuned_model_of_chapter_3_is_that_of_the_helpers():
+    tuned = definitions("03_bert", "Tuned")["Tuned"]
+    encoder = encoders.load("mini-bert")
+    center = torch.randn(encoder.dim, generator=torch.Generator().manual_seed(6))
+    ours = finetuning.FineTuned(encoder, pooling.Max(), center, 32)
+    own = tuned(encoder.model, pooling.Max(), center)
+    assert (own.linear.weight == 0).all() and (ours.head.linear.weight == 0).all(), "both heads start at zero"
+    with torch.no_grad():  # not at their start, where both say one half
+        for parameter in own.linear.parameters():
+            parameter.normal_(generator=torch.Generator().manual_seed(7))
+    ours.head.linear.load_state_dict(own.linear.state_dict())
+    batch = encoder.pad(encoder.tokens(["Warm and funny.", "Dull, slow and far too long, from start to end."], 32))
+    with torch.no_grad():
+        own_answers, answers = own.eval()(*batch), ours.eval()(*batch)
+    assert own_answers.std() > 0.01
+    torch.testing.assert_close(own_answers, answers, atol=1e-5, rtol=0)  # log-odds of about one, by the same sums
 
 
 def test_the_near_copies_of_chapter_1_are_those_of_the_helpers():

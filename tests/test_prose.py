@@ -18,6 +18,9 @@ CHOSEN = {
     "01_data": {"90%": "an example", "0.7": "of the split", "0.8": "of the split", "80%": "of the split"},
     "02_poolings_from_scratch": {"0.99": "a choice to predict", "0.9": "a choice to predict", "0.05": "the level",
                                  "0.8 points": "quiz", "3 points": "quiz"},
+    "03_bert": {"0.1 nats": "a rule of ours"},
+    "04_gpt2": {"0.80": "toy", "0.78": "toy", "0.70": "toy", "0.73": "toy", "0.02": "toy", "0.03": "toy",
+                "0.05": "toy", "2 points": "quiz", "1 point": "quiz"},
 }  # fmt: skip
 #: A published figure stands in a paragraph that names its source: authors with a year, or a link to a paper.
 SOURCE = re.compile(

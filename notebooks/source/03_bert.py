@@ -481,6 +481,8 @@ pd.Series({name: str(part.shape) for name, part in (cell.poolings | cell.baselin
 
 # %% [markdown]
 # `figures.cell` compares every method with the mean, puts the best on top, and says in a sentence what is shown.
+#
+# One thing is new in its test. Chapter 2 asked: would *other texts* show the same gap between the runs that we made? A statement about a pooling says more: other *runs* would show it too. Five runs can all be lucky, and a test that looks at texts alone then takes luck for a difference. So from here on a comparison takes texts *and* seeds as a sample: the variance of a gap is what the texts say of it plus what the seeds say of it (`contrasts.contrast`). The price is a wider interval. As in chapter 2 the p values are corrected together and the intervals are not: go by the corrected p. *Detectable* is the gap, in points, that such a corrected test would find four times in five.
 
 # %% [markdown] tags=["predict"]
 # Reviews, frozen. Order: first, last, mean, max, weighted sum, TF-IDF on the same part.
@@ -652,7 +654,7 @@ figures.say(f"Average cosine of two texts' [CLS]: **{likeness(before):.2f}** bef
 # %% [markdown]
 # ## 3.8 The grid: each pooling, fine-tuned
 #
-# The same poolings, the same labels, the same five draws, and now everything trains. The tables compare each method with the mean, for these five runs; the verdicts on the claims come in 3.9, from tests that were chosen for them.
+# The same poolings, the same labels, the same five draws, and now everything trains. The tables compare each method with the mean; the verdicts on the claims come in 3.9, from tests that were chosen before the run.
 
 # %% [markdown] tags=["predict"]
 # Which poolings gain most from fine-tuning? Does the order of the frozen table survive?
@@ -693,7 +695,7 @@ def gain(pool):
 
 
 # %% [markdown]
-# `contrasts.contrast` takes the predictions of several methods and a weight for each. Its intervals look at texts *and* seeds as samples; why, 3.9 says.
+# `contrasts.contrast` takes the predictions of several methods and a weight for each. It is the test of the tables above.
 
 # %%
 gains = {pool: gain(pool) for pool in grid.POOLINGS}
@@ -715,7 +717,7 @@ figures.say(f"The largest gain is that of **{most}** ({figures.points(gains[most
 #
 # The paper says that mean, max and weighted sum differ in accuracy, that max does best for sentiment on a fine-tuned BERT, and that the weighted sum is less consistent. Such sentences need a test and a rule *before* the run; else one finds in a large table whatever one looks for. Ours stand in `helpers/claims.py` and `helpers/rules.py`, and were written before the grid was run.
 #
-# The tables above ask: would *other texts* show the same gap between *these* five runs? A claim about poolings says more: other *runs* would show it too. Five runs can all be lucky, and a test that looks at texts alone then calls luck a difference. So the rules take texts and seeds both as a sample. The price is a wider interval.
+# Like the tables above, the rules take texts and seeds both as a sample.
 
 # %%
 for number in ("C1a", "C2a", "C2b"):
@@ -827,7 +829,7 @@ figures.say(f"Over the {len(common)} pieces that are frequent enough, the two ha
 
 # %%
 heads_model = heads.fit_pooling(pooling.Attention(encoder.dim), layers[-1], y, learn, choose, seed=0)
-row = int(np.abs(np.array(test_layers[-1].lengths) - session.pick(smoke=20, laptop=40, full=40)).argmin())
+row = int((test_layers[-1].lengths - session.pick(smoke=20, laptop=40, full=40)).abs().argmin())
 states, mask = test_layers[-1].padded([row])
 with torch.no_grad():  # [1, T] and [1, T, h] -> [1 + h, T]
     rows = torch.cat([learned[0].pooling.weights(states, mask), heads_model.pooling.weights(states, mask)[0].T])

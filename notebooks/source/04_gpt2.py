@@ -377,7 +377,6 @@ moved = pd.DataFrame({"the vector moves by": moves})
 figures.table(moved, f"{gpt2.name}: how far a text's vector moves when it gets neighbours, as a share of its length",
               {"the vector moves by": "{:.0%}"})
 
-# %% [markdown]
 # %% [markdown] tags=["predict"]
 # And the accuracy? Two recipes are wrong. Will both of them score lower than the right one?
 
