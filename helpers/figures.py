@@ -180,7 +180,7 @@ def learning_curve(history: list[dict[str, float]]) -> tuple[Figure, str]:
     """Draw what `finetuning.fine_tune` noted of a run: its losses by step; return the figure with its alt text."""
     table = pd.DataFrame(history).set_index("step")
     figure, axes = plt.subplots()
-    table.plot(ax=axes, marker="o")
+    table.plot(ax=axes, marker="o", xticks=table.index)
     guessing = math.log(2)
     axes.axhline(guessing, color=INK, linestyle=":", linewidth=1)
     axes.text(1.01, guessing, "guessing", va="center", transform=axes.get_yaxis_transform())

@@ -683,6 +683,37 @@ for mode in ("frozen", "fine-tuned"):
 # %% [markdown]
 # Before you pool, count words. It costs seconds, and the table says in which cells that was enough. On whole reviews TF-IDF may also read on where the encoder stops: see *TF-IDF, whole text* in chapter 3.
 #
+# ### A decoder that has read more
+#
+# The mini GPT-2 has read film reviews only. *SmolLM2-135M-Instruct* is a decoder of 135 million weights that has read two trillion tokens ([arXiv:2502.02737](https://arxiv.org/abs/2502.02737)) and was tuned to follow instructions. It is optional to install (the README says how), so its runs have a table of their own: frozen, the same texts, labels and seeds. It was *not* part of any claim's test, and it differs from the mini GPT-2 in everything, not only in size.
+
+# %%
+small = records.Table("smollm2")
+read_more = {dataset: cells.read(small, "smollm2", "smollm2", "frozen", dataset) for dataset in data.NAMES}
+
+# %% [markdown] tags=["predict"]
+# Which pooling will be on top on a large decoder: the last token, the weighted mean, a learned one? How far will it be from the bag of words, on reviews and on sentences?
+
+# %%
+figures.cell(read_more["imdb"])
+
+# %% [markdown]
+# Single sentences:
+
+# %%
+figures.cell(read_more["rotten_tomatoes"])
+
+# %% [markdown]
+# Are the gaps to the mean those of the mini GPT-2? Side by side, without *first*, which sees one token only, on either (chapter 4):
+
+# %%
+side = {f"{pool}, {name}": one.contrast([pool, "mean"], [1, -1]).effect
+        for pool in grid.POOLINGS if pool not in ("first", "mean")
+        for name, one in ((GPT2, cell(GPT2, "frozen", "imdb")), ("smollm2", read_more["imdb"]))}
+fig, alt = figures.intervals(side, "pooling − mean, frozen, reviews (share of texts)", zero=0)
+figures.show(fig, alt=alt)
+
+# %% [markdown]
 # ## 5.11 Read the errors
 #
 # Numbers say how often; reading may suggest why. Below are test sentences on which two poolings disagree (each by its mean probability over five runs). Choose which one is right, which is wrong, and how long the text may be; the largest disagreements stand on top. Read the eight, change the filter, read on.

@@ -187,13 +187,13 @@ attention.shape
 # %%
 def draw_heads(layer):
     """Some heads of one layer: rows look at columns."""
-    shown = attention[layer - 1, :4]
+    shown, names = attention[layer - 1, :4], [piece.replace("Ġ", "") for piece in pieces]
     fig, axes = plt.subplots(1, len(shown), figsize=(3.1 * len(shown), 3.4), sharey=True)
     for head, (ax, weights) in enumerate(zip(axes, shown, strict=True), start=1):
         sns.heatmap(weights, vmin=0, vmax=1, cmap="cividis", cbar=False, square=True, ax=ax,
-                    xticklabels=pieces, yticklabels=pieces)
+                    xticklabels=names, yticklabels=names)
         ax.set_title(f"layer {layer}, head {head}", fontsize=10)
-    strong = ", ".join(f"head {head} {weights.max():.2f}" for head, weights in enumerate(shown, start=1))
+    strong = "; ".join(f"head {head} {weights.max():.2f}" for head, weights in enumerate(shown, start=1))
     return fig, f"Attention weights of layer {layer} as heat maps; the largest weight of each head: {strong}."
 
 
@@ -636,7 +636,7 @@ for ax, (title, vectors) in zip(axes, {"before": before, "after": after}.items()
     for label, (name, marker) in enumerate((("negative", "v"), ("positive", "o"))):
         ax.scatter(*two_directions(vectors)[y_test == label].T, s=14, alpha=0.6, marker=marker, label=name)
     ax.set(title=f"[CLS] {title}", xticks=[], yticks=[])
-axes[1].legend(frameon=False)
+axes[1].legend(frameon=False, bbox_to_anchor=(1, 1))
 side = {when: ((two_directions(vectors)[:, 0] > 0) == y_test).mean() for when, vectors in
         (("before", before), ("after", after))}
 told = ", ".join(f"{when} {max(share, 1 - share):.0%}" for when, share in side.items())

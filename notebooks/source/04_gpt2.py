@@ -140,7 +140,8 @@ def changes(encoder):
     places = torch.arange(len(other))
     other[places, places] = (other[places, places] + 1000) % 8000 + 4  # some other piece
     moved = (states_of(encoder, other) - states_of(encoder, same)).norm(dim=2)
-    return encoder.tokenizer.convert_ids_to_tokens(ids[0]), moved
+    pieces = encoder.tokenizer.convert_ids_to_tokens(ids[0])
+    return [piece.replace("Ġ", "") for piece in pieces], moved
 
 
 # %% [markdown] tags=["predict"]
@@ -410,7 +411,7 @@ def draw_weights(p):
     fig, ax = plt.subplots(figsize=(7, 3))
     weights = (np.arange(1, 21) / 20) ** p
     ax.bar(range(1, 21), weights / weights.sum())
-    ax.set(title=f"p = {p:g}", xlabel="token", ylabel="weight", ylim=(0, 1))
+    ax.set(title=f"p = {p:g}", xlabel="token", ylabel="weight", ylim=(0, 1), xticks=(1, 5, 10, 15, 20))
     return fig, f"Bar chart: weights of 20 tokens for p = {p:g}; the last one has {weights[-1] / weights.sum():.2f}."
 
 
@@ -523,7 +524,7 @@ figures.say(f"*First* after fine-tuning: {told}.")
 # A slice of that grid, live: the GPT-2 fine-tuned through its last token.
 
 # %%
-FEW, SHORT = session.pick(smoke=(32, 16), laptop=(300, 64), full=(1000, 256))
+FEW, SHORT = session.pick(smoke=(32, 16), laptop=(500, 128), full=(1000, 256))
 tuned = finetuning.fine_tune(
     gpt2, pooling.Last(), labelled, y, learn[:FEW], choose, seed=0,
     rate=grid.SCALES[session.scale].rates[NAMES[1]], max_length=SHORT,
