@@ -23,6 +23,8 @@ class Cell:
     ----------
     scale, model, mode, dataset : str
         As in `grid.Run`.
+    precision : str
+        What the models' matrix products were computed in.
     labels : int
         Number of labelled texts.
     answers : ndarray of {0, 1}, shape [n]
@@ -38,6 +40,7 @@ class Cell:
     model: str
     mode: str
     dataset: str
+    precision: str
     labels: int
     answers: np.ndarray
     poolings: dict[str, np.ndarray]
@@ -69,7 +72,8 @@ class Cell:
         -------
         DataFrame
             Index and columns as of `evaluation.compare_all`, from `contrast`: p_holm is corrected for all comparisons
-            of the cell, and detectable is what such a corrected test would find four times in five.
+            of the cell, and detectable is what a test at the strictest level of the correction would find about four
+            times in five.
         """
         found, rows = self.poolings | self.baselines, {}
         for method, said in found.items():
@@ -98,6 +102,8 @@ def read(table: Table, scale: str, model: str, mode: str, dataset: str) -> Cell:
     ------
     NotRun
         A part of the cell has not been run.
+    ValueError
+        Its runs are of different configurations or precisions.
     """
     settings = grid.SCALES[scale]
     cell = {"dataset": dataset, "labels": max(settings.labels[dataset])}
@@ -105,4 +111,8 @@ def read(table: Table, scale: str, model: str, mode: str, dataset: str) -> Cell:
     if model in settings.pair:
         baselines[RANDOM] = table.probabilities(model=f"{model}-random", pooling="mean", mode=mode, **cell)
     poolings = table.predictions(list(settings.poolings), model=model, mode=mode, **cell)
-    return Cell(scale, model, mode, dataset, cell["labels"], table.labels(**cell), poolings, baselines)
+    rows = table.select(model=model, mode=mode, **cell)
+    if len(rows[["configuration", "precision"]].drop_duplicates()) > 1:
+        raise ValueError(f"The runs of {mode} {model} on {dataset} were not all made alike: run the grid to its end.")
+    made = rows.precision.iloc[0]
+    return Cell(scale, model, mode, dataset, made, cell["labels"], table.labels(**cell), poolings, baselines)

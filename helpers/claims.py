@@ -69,8 +69,9 @@ def _grid(*parts: str, judge: Callable[[Results], Verdict]) -> Claim:
 
 
 _TURN = (
-    "Supported: another pooling is best, its gap to the other end's best changes and is shown at both ends. Depends: "
-    "gaps change without that. Refuted: otherwise, if all changes are within 2 points."
+    "Supported: the two sides have different best poolings, the gap between these two changes from side to side, and "
+    "on each side its own best is shown to beat the other's. Depends: gaps change without that. Refuted: otherwise, if "
+    "all changes are within 2 points."
 )
 
 CLAIMS = (
@@ -200,10 +201,11 @@ def ledger(scale: str, folder: Path = records.RESULTS) -> pd.DataFrame:
 
 
 def _provenance(one: Claim, found: OnFile) -> str:
-    """Commits, dates and machines of the rows."""
+    """Commits, dates, machines and precisions of the rows."""
     tables = [found.table]
     if "studies" in one.source:
         tables = [studies.table(name, found.scale, found.folder) for name in studies.STUDIES]
     rows = pd.concat([table.rows for table in tables])
-    made = {column: sorted(rows[column].dropna().astype(str).unique()) for column in ("commit", "date", "hardware")}
-    return "; ".join(" and ".join(values) for values in made.values())
+    told = ("commit", "date", "hardware", "precision")
+    made = [sorted(rows[column].dropna().astype(str).unique()) for column in told]
+    return "; ".join(" and ".join(values) for values in made)

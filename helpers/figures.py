@@ -125,7 +125,7 @@ def cell(one: Cell) -> None:
     comparisons(
         found.sort_values("accuracy", ascending=False, kind="stable"),
         f"{one.mode.capitalize()} {one.model}; {one.dataset}, first {tokens} tokens; {one.labels:,} labels; "
-        f"{len(one.answers):,} test texts; {seeds} seeds ({one.scale})",
+        f"{len(one.answers):,} test texts; {seeds} seeds; {one.precision} ({one.scale})",
     )
     told = found[(found.p_holm < evaluation.ALPHA) & found.index.isin(list(one.poolings))].difference
     better, worse = (", ".join(told.index[part]) or "none" for part in (told > 0, told < 0))

@@ -128,7 +128,7 @@ def execute(run: Run, settings: Settings) -> tuple[dict[str, object], np.ndarray
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # so that a run gives the same wherever it is sent
         try:
-            come_from = records.provenance(configuration(run, settings)) | {"precision": precision(run)}
+            come_from = records.provenance(configuration(run, settings), precision(run))
             labels = np.array(texts_of(run.dataset, "test", settings)["label"][:])
             with records.Peak() as peak:
                 start = time.perf_counter()

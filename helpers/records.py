@@ -69,8 +69,8 @@ class Peak:
             self.mb = torch.cuda.max_memory_allocated() / 1e6
 
 
-def provenance(configuration: str) -> dict[str, str]:
-    """Return commit, versions, hardware, the configuration as given, and date."""
+def provenance(configuration: str, precision: str) -> dict[str, str]:
+    """Return commit, versions, hardware, date, and configuration and precision as given."""
     packages = [f"{package} {version(package)}" for package in ("torch", "transformers", "scikit-learn")]
     return {
         "commit": _commit(),
@@ -78,6 +78,7 @@ def provenance(configuration: str) -> dict[str, str]:
         "hardware": course.hardware(),
         "configuration": configuration,
         "date": time.strftime("%Y-%m-%d"),
+        "precision": precision,
     }
 
 

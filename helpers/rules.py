@@ -82,7 +82,7 @@ class Results:
 def read(table: Table, scale: str) -> Results:
     """Return the cells of a scale that are complete, with the paper's poolings and the most labels.
 
-    Complete means: every planned seed, all by one configuration.
+    Complete means: every planned seed, all by one configuration and in one precision.
     """
     settings, labels, found = settings_of(scale), {}, {}
     planned = tuple(product(settings.rates, ("frozen", "fine-tuned"), settings.labels))
@@ -93,7 +93,7 @@ def read(table: Table, scale: str) -> Results:
         except NotRun:
             continue
         rows = rows[rows.pooling.isin(PAPER) & (rows.seed < settings.seeds)]
-        alike = rows[["configuration", "answers"]].drop_duplicates()
+        alike = rows[["configuration", "precision", "answers"]].drop_duplicates()
         if len(rows) == len(PAPER) * settings.seeds and len(alike) == 1:
             runs = table.predictions(list(PAPER), **cell)
             found[model, mode, dataset] = {pool: part[: settings.seeds] for pool, part in runs.items()}

@@ -219,7 +219,7 @@ def answer(name: str, run: Run, settings: Settings) -> tuple[dict[str, object], 
     torch.set_num_threads(1)
     start = time.perf_counter()
     parts = STUDIES[name].ask(run, settings)
-    made = records.provenance(configuration(name, run, settings)) | {"precision": grid.precision(run)}
+    made = records.provenance(configuration(name, run, settings), grid.precision(run))
     return asdict(run) | {"seconds": round(time.perf_counter() - start, 2)} | made, parts
 
 

@@ -22,7 +22,7 @@ def log_odds(right: int, turn: int = 0) -> np.ndarray:
 def table(tmp_path_factory) -> records.Table:
     """Two models, frozen and fine-tuned, with their twins, on one data set; with fewer labels all just guess."""
     made = records.Table("smoke", tmp_path_factory.mktemp("grid"))
-    others = {"seconds": 1.0, "peak_memory_mb": 1, "configuration": "made up"}
+    others = {"seconds": 1.0, "peak_memory_mb": 1, "configuration": "made up", "precision": "float32"}
     for run in grid.plan(SETTINGS):
         if run.dataset == "imdb":
             right = RIGHT.get(run.pooling, RIGHT.get(run.model)) - 8 * run.model.endswith("random")
@@ -64,28 +64,51 @@ def test_the_table_of_a_cell_has_the_best_method_on_top(table, monkeypatch):
     monkeypatch.setattr(figures, "display", lambda bundle, **_: shown.append(getattr(bundle, "data", bundle)))
     figures.cell(cells.read(table, "smoke", "mini-bert", "frozen", "imdb"))
     caption, _, _, first, *_ = shown[0]["text/plain"].splitlines()
-    assert caption == "Frozen mini-bert; imdb, first 64 tokens; 32 labels; 40 test texts; 3 seeds (smoke)"
+    assert caption == "Frozen mini-bert; imdb, first 64 tokens; 32 labels; 40 test texts; 3 seeds; float32 (smoke)"
     assert first.startswith("TF-IDF, whole text") and "0.850" in first
     assert shown[1] == "Poolings shown to be better than the mean: **none**; worse: none."
 
 
-def test_the_comparisons_of_a_cell_by_hand():
+def test_runs_that_were_not_made_alike_are_no_cell(table, tmp_path):
+    cell = {"model": "mini-bert", "mode": "frozen", "dataset": "imdb"}
+    for column in ("configuration", "precision"):
+        other = records.Table("smoke", tmp_path / column)
+        (tmp_path / column).mkdir()
+        for row in table.rows.to_dict("records"):
+            changed = {column: "another"} if (row["model"], row["pooling"]) == ("mini-bert", "max") else {}
+            other.add(row | changed, table.array(row, "checksum"), LABELS)
+        with pytest.raises(ValueError, match="were not all made alike"):
+            cells.read(other, "smoke", **cell)
+
+
+def test_the_comparisons_of_a_cell_by_hand(monkeypatch):
     """Luck of a run is no difference, whatever the texts say; a gap that every run shows is one."""
     rng, labels = np.random.default_rng(0), np.arange(2000) % 2
     right = {"mean": rng.random((5, 2000)) < 0.75, "better": rng.random((5, 2000)) < 0.85}
+    right["worse"] = rng.random((5, 2000)) < 0.6
     right["lucky"] = right["mean"].copy()
     right["lucky"][0] |= rng.random(2000) < 0.6  # one run of five
     said = {name: np.where(part == (labels == 1), 0.9, 0.1) for name, part in right.items()}
-    cell = cells.Cell("smoke", "mini-bert", "frozen", "imdb", 32, labels, said, {})
+    cell = cells.Cell("smoke", "mini-bert", "frozen", "imdb", "float32", 32, labels, said, {})
     found = cell.comparisons()
     assert found.columns.tolist() == evaluation.compare_all(labels, said, "mean").columns.tolist()
     shares = {name: part.mean(axis=1) for name, part in right.items()}
     assert found.accuracy.to_dict() == pytest.approx({name: share.mean() for name, share in shares.items()})
     assert found.seed_sd.to_dict() == pytest.approx({name: share.std(ddof=1) for name, share in shares.items()})
-    gaps = {name: cell.contrast([name, "mean"], [1, -1]) for name in ("better", "lucky")}
+    gaps = {name: cell.contrast([name, "mean"], [1, -1]) for name in ("better", "worse", "lucky")}
+    for name, gap in gaps.items():
+        own, row = cell.contrast([name], [1]).effect, found.loc[name]
+        assert (row.low, row.high) == (own.low, own.high) and own.low < own.high
+        assert (row.difference_low, row.difference_high) == (gap.effect.low, gap.effect.high)
     assert found.difference.better == pytest.approx(gaps["better"].effect.value)
-    # Holm of two: the smaller p twice, the larger one as it is.
-    assert found.p_holm.better == pytest.approx(2 * gaps["better"].p) and gaps["better"].p < 1e-6
+    # Holm of three: the smallest p three times, the next twice (or as much as that), the largest as it is.
+    small = sorted(gaps[name].p for name in ("better", "worse"))
+    stepped = [3 * small[0], max(3 * small[0], 2 * small[1])]
+    assert sorted(found.p_holm[["better", "worse"]]) == pytest.approx(stepped) and small[1] < 1e-3
     assert found.p_holm.lucky == pytest.approx(gaps["lucky"].p) and gaps["lucky"].p > 0.05
-    assert found.detectable.better == pytest.approx(gaps["better"].detectable(0.025))
+    assert found.detectable.better == pytest.approx(gaps["better"].detectable(0.05 / 3))
     assert found.loc["mean", ["difference", "p_holm", "detectable"]].isna().all()
+    shown: list = []
+    monkeypatch.setattr(figures, "display", lambda bundle, **_: shown.append(getattr(bundle, "data", bundle)))
+    figures.cell(cell)
+    assert shown[1] == "Poolings shown to be better than the mean: **better**; worse: worse."

@@ -48,6 +48,8 @@ def test_the_grids_rates_are_those_that_won():
     assert dict(iter(losses.groupby("model").idxmin())) == choose_rates.SETTINGS.rates
     tried = {model: tuple(part.index.get_level_values("rate")) for model, part in losses.groupby("model")}
     assert tried == choose_rates.RATES, "the table has every candidate"
+    for row in pd.read_csv(TABLE).itertuples():
+        assert row.configuration == choose_rates.configuration(row.model, row.pooling, row.rate), "of today's protocol"
 
 
 def test_the_draw_is_none_of_the_grids():

@@ -27,7 +27,10 @@ def answers() -> dict[str, np.ndarray]:
     return {dataset: rng.integers(0, 2, 32) for dataset in SETTINGS.labels}
 
 
-def fill(folder, answers, planted: float = 0.0, runs=lambda run: True, configuration=lambda run: "made up"):
+def fill(
+    folder, answers, planted: float = 0.0, runs=lambda run: True,
+    configuration=lambda run: "made up", precision=lambda run: "float32",
+):  # fmt: skip
     """Rows and predictions as the grid would leave them; max is right on more of them, with the most labels."""
     table, rng = Table("smoke", folder), np.random.default_rng(0)
     for run in grid.plan(SETTINGS):
@@ -38,7 +41,8 @@ def fill(folder, answers, planted: float = 0.0, runs=lambda run: True, configura
         share = 0.6 + planted * best
         found = np.where((rng.random(len(labels)) < share) == (labels == 1), 2, -2).astype(np.float16)
         key = {name: getattr(run, name) for name in records.KEY}
-        table.add(key | records.measures(labels, found) | records.provenance(configuration(run)), found, labels)
+        made = records.provenance(configuration(run), precision(run))
+        table.add(key | records.measures(labels, found) | made, found, labels)
     return folder
 
 
@@ -63,7 +67,7 @@ def test_a_grid_fills_its_claims_and_no_others(tmp_path, answers):
     row = found.loc["C1a"]
     assert row.n == sum(map(len, answers.values())) and row.scale == "smoke" and 0 < row.p <= 1
     assert row.effect.low < row.effect.value < row.effect.high and row.detectable > 0.1
-    assert records.provenance("")["date"] in row.provenance and isinstance(row.n, int | np.integer)
+    assert records.provenance("", "")["date"] in row.provenance and isinstance(row.n, int | np.integer)
 
 
 def test_results_that_change_change_the_verdict(tmp_path, answers):
@@ -91,6 +95,13 @@ def test_rows_of_an_older_configuration_decide_nothing(tmp_path, answers):
     found = ledger("smoke", tmp_path).verdict
     assert found.C1a == found.C1b == found.C2b == found.C3 == NOT_RUN
     assert found.C2a == "no detectable difference", "it asks the BERT alone"
+
+
+def test_rows_of_two_precisions_decide_nothing(tmp_path, answers):
+    half = "mini-gpt2/max/fine-tuned"
+    fill(tmp_path, answers, precision=lambda run: "bfloat16" if run.name.startswith(half) else "float32")
+    found = ledger("smoke", tmp_path).verdict
+    assert found.C1a == NOT_RUN and found.C2a == "no detectable difference"
 
 
 def test_seeds_beyond_the_planned_ones_change_nothing(tmp_path, answers):

@@ -26,7 +26,7 @@ def recorded(tmp_path, monkeypatch):
         right[: (worse or planted).get(f"{run.model} {run.pooling}", 0)] = False
         found = np.where(right == (truth == 1), 2, -2).astype(np.float16)
         key = dict(zip(records.KEY, astuple(run), strict=True))
-        return key | records.measures(truth, found) | records.provenance("x") | {"precision": "float32"}, found, truth
+        return key | records.measures(truth, found) | records.provenance("x", f"of {run.seed % 2}"), found, truth
 
     table = Table("smoke", tmp_path)
     for run in drift.slice_of(SETTINGS):
@@ -48,7 +48,9 @@ def test_the_slice_is_stated_and_small():
 def test_the_same_results_are_inside_and_the_report_names_versions(recorded, capsys):
     drift.main(["--scale", "smoke"])
     told = capsys.readouterr().out
-    assert "torch" in told and told.count("recorded: Python") == 1 and "; float32; " in told
+    assert "torch" in told and told.count("recorded: Python") == 2 and "; of 0; " in told and "; of 1; " in told
+    (now,) = [line for line in told.splitlines() if line.startswith("now: ")]
+    assert f"; {grid.precision(drift.slice_of(SETTINGS)[0])}; " in now
     assert "No cell has moved by more than chance and 0.5 points" in told
 
 
@@ -78,6 +80,11 @@ def test_rows_of_another_protocol_are_no_drift(recorded, monkeypatch):
     monkeypatch.setattr(grid, "configuration", lambda run, settings: "y")
     with pytest.raises(NotRun, match="is not on file as it would be run today"):
         drift.main(["--scale", "smoke"])
+
+
+def test_a_scale_without_a_pair_has_no_slice(tmp_path):
+    with pytest.raises(NotRun, match="there is no slice to run again"):
+        drift.watch(Table("smollm2", tmp_path), grid.SCALES["smollm2"])
 
 
 def test_a_slice_that_was_never_run_says_so_at_once(tmp_path):

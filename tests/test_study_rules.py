@@ -10,7 +10,7 @@ from helpers import claims, grid, records, studies, study_rules
 from helpers.records import NotRun
 
 SETTINGS = grid.SCALES["smoke"]
-MADE = {"seconds": 1.0, "commit": "made up", "date": "today", "hardware": "none"}
+MADE = {"seconds": 1.0, "commit": "made up", "date": "today", "hardware": "none", "precision": "float32"}
 
 
 def tables(folder, faithful=0.0, gap=0.0, slope=0.0, models=SETTINGS.pair, runs=lambda run: True, noise=0.3, seed=0):
@@ -94,5 +94,5 @@ def test_what_is_not_complete_decides_nothing(tmp_path):
 def test_the_ledger_holds_the_verdicts_with_their_provenance(tmp_path):
     found = claims.ledger("smoke", tables(tmp_path, faithful=0.1))
     assert found.verdict.C4 == "supported" and found.verdict.C5 == "no detectable difference"
-    assert found.unit.C4 == "part" and found.provenance.C4 == "made up; today; none"
+    assert found.unit.C4 == "part" and found.provenance.C4 == "made up; today; none; float32"
     assert found.verdict.C1a == claims.NOT_RUN and pd.isna(found.effect.C6)

@@ -65,6 +65,8 @@ def watch(table: records.Table, settings: grid.Settings) -> pd.DataFrame:
     """
     again: dict[tuple, list] = {}
     runs = slice_of(settings)
+    if not runs:
+        raise records.NotRun(f"{settings.scale} compares no pair of models: there is no slice to run again.")
     for run in runs:  # before anything long is run
         if table.configuration(*astuple(run)) != grid.configuration(run, settings):
             raise records.NotRun(f"{run.name} is not on file as it would be run today: run the grid first.")
@@ -86,11 +88,11 @@ def main(arguments: list[str] | None = None) -> None:
     scale = parser.parse_args(arguments).scale
     settings, table = grid.SCALES[scale], records.Table(scale)
     found = watch(table, settings)
-    now = records.provenance("") | {"precision": grid.precision(slice_of(settings)[0])}
+    now = records.provenance("", grid.precision(slice_of(settings)[0]))
     told = ["versions", "hardware", "precision", "commit"]
     print("now:      " + "; ".join(now[column] for column in told))
     for row in table.select(mode="frozen")[told].drop_duplicates().itertuples(index=False):
-        print("recorded: " + "; ".join(row))
+        print("recorded: " + "; ".join(map(str, row)))
     print(found.round(4).to_string())
     moved = found.index[found.drift.astype(bool)]
     if len(moved):

@@ -14,7 +14,7 @@
 # **After this chapter you will be able to**
 #
 # - say what one layer of attention computes, and compute it yourself;
-# - explain why a BERT's [CLS] token knows little until somebody trains it;
+# - explain why filling gaps does not ask [CLS] to stand for the text, and measure how much it holds all the same;
 # - choose a layer without fooling yourself;
 # - fine-tune an encoder, a pooling and a head together, and say what that brought;
 # - read a table of five seeds, and give a verdict on a claim.
@@ -24,7 +24,7 @@
 # | | smoke | laptop | full |
 # |---|---|---|---|
 # | reading and exercises | – | 2 hours | 2 hours |
-# | running all cells | under a minute | about four minutes at the first run | needs a GPU, and a download |
+# | running all cells | under a minute | one to four minutes at the first run | needs a GPU, and a download |
 #
 # The book's page of measured times has the exact figures, with the hardware.
 
@@ -108,7 +108,7 @@ output.last_hidden_state.shape  # [n, T, d]
 # %% [markdown]
 # ## 3.2 What a layer does: attention by hand
 #
-# A layer lets tokens look at each other. Each token asks a question (its *query*), each wears a name tag (its *key*) and offers some content (its *value*). Where a query and a key match, content flows. Take three tokens with two numbers each, and let every token be its own query, key and value. We divide by √d: without it the scores of long vectors would grow, and the softmax would put everything on one token.
+# A layer lets tokens look at each other. Each token asks a question (its *query*), each wears a name tag (its *key*) and offers some content (its *value*). Where a query and a key match, content flows. Take three tokens with two numbers each, and let every token be its own query, key and value. We divide by √d: without it the scores of vectors with many numbers would grow, and the softmax would put everything on one token.
 
 # %% tags=["nbval-check-output"]
 tokens = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # [T, d], d = 2
@@ -129,7 +129,7 @@ weights.round(decimals=2)
 (weights @ tokens).round(decimals=2)  # [T, T] @ [T, d] -> [T, d]
 
 # %% [markdown]
-# In a real layer queries, keys and values are three learned views of the same state. Several *heads* do this side by side, each on its share of the numbers. Afterwards a small network changes each state by itself.
+# In a real layer queries, keys and values are three learned views of the same state. Several *heads* do this side by side, each on its share of the numbers. Their sums are joined, mixed by one more matrix, and *added* to the old state. Then a small network changes each state by itself, and its result is added as well. A *layer norm* keeps the numbers in one range.
 #
 # Attention alone does not know the order of the tokens. So before the first layer the model adds to each token's vector a learned vector for its *position*.
 #
@@ -155,6 +155,7 @@ checks.exercise("3.1", attend, lambda f: {
     "the library's result, when all tokens may be seen": (f(q, k, v, everything), library(q, k, v)),
     "the library's result, when only the past may": (f(q, k, v, past), library(q, k, v, attn_mask=past)),
     "a token that sees only itself keeps its own value": (f(q, k, v, torch.eye(5).bool()), v),
+    "exactly no weight, also where scores are large": (f(50 * q, 50 * k, v, torch.eye(5).bool()), v),
     "equal scores give the mean": (f(0 * q, k, v, everything)[0], v.mean(dim=0)),
 })
 
@@ -221,7 +222,7 @@ figures.table(shares, f"Shares of the attention in {NAME}, one sentence", {name:
 # Five copies of our BERT were trained for this section, each on two million tokens. They differ in two things:
 #
 # - **the first phase**: for a share of the tokens (0, ¼, ½ or ¾) the copy looks back only and predicts the *next* token, as a GPT-2 does; then the masks begin;
-# - **the start** of attention: *near* (position vectors that start as smooth waves, and queries equal to keys, so that neighbouring places match) or *uniform* (as the library starts it: small random numbers, so that every place matches every other about alike).
+# - **the start** of attention: *near* (position vectors start as smooth waves, and the matrices of queries and keys start out equal, so that at first each place matches itself and its neighbours; training may change both) or *uniform* (as the library starts it: small random numbers, so that every place matches every other about alike).
 
 # %% [markdown] tags=["predict"]
 # Which copies will beat the unigram at masked places within their two million tokens? In particular: the one that sees masks from its first step?
@@ -233,7 +234,7 @@ ablation = pd.read_csv(RESULTS / "mini_bert_ablation.csv").query("mask_share == 
 heldout = pd.read_csv(RESULTS / "mini_pair_heldout.csv").query("model == 'mini-bert' and block == 128").iloc[0]
 
 # %% [markdown]
-# Each line begins where the masks begin.
+# Each line begins where the masks begin. (The files also hold copies that hide another share of the tokens; we read those that hide three tenths. `causal_share` is the share of the first phase.)
 
 # %%
 fig, ax = plt.subplots()
@@ -270,7 +271,7 @@ figures.say(f"The probes lie between {ablation.accuracy.min():.3f} and {ablation
 # A loss at [MASK] and a probe for sentiment ask different things. The mean of states without any context is still a bag of words, and a bag of words is good at sentiment. So at this size and this short, the loss says whether a model reads context, and not how useful its mean is.
 
 # %% [markdown]
-# A rule for "did not start", set by us: less than 0.1 nats below the unigram.
+# A rule for "did not start", set by us: less than 0.1 nats below the unigram. (Copies and unigram are measured on other texts, so smaller gaps say nothing.)
 
 # %%
 stuck = ablation[ablation.masked_loss > heldout.unigram - 0.1]
@@ -482,7 +483,9 @@ pd.Series({name: str(part.shape) for name, part in (cell.poolings | cell.baselin
 # %% [markdown]
 # `figures.cell` compares every method with the mean, puts the best on top, and says in a sentence what is shown.
 #
-# One thing is new in its test. Chapter 2 asked: would *other texts* show the same gap between the runs that we made? A statement about a pooling says more: other *runs* would show it too. Five runs can all be lucky, and a test that looks at texts alone then takes luck for a difference. So from here on a comparison takes texts *and* seeds as a sample: the variance of a gap is what the texts say of it plus what the seeds say of it (`contrasts.contrast`). The price is a wider interval. As in chapter 2 the p values are corrected together and the intervals are not: go by the corrected p. *Detectable* is the gap, in points, that such a corrected test would find four times in five.
+# Two things are new in its test. Chapter 2 let five runs *vote* and tested the vote. Here we ask about the *average run*: nobody deploys a vote. And chapter 2 asked: would *other texts* show the same gap between the runs that we made? A statement about a pooling says more: other *runs* would show it too. Five runs can all be lucky, and a test that looks at texts alone then takes luck for a difference. So from here on a comparison of grid runs takes texts *and* seeds as a sample: the variance of a gap is what the texts say of it plus what the seeds say of it (`contrasts.contrast`), and the test is a t test.
+#
+# As in chapter 2 the p values are corrected together and the intervals are not: go by the corrected p. *Detectable* is the gap, in points, that a test at the strictest level of the correction would find about four times in five. The caption also names the precision of the matrix products: processors differ in it, and so do some rows on file.
 
 # %% [markdown] tags=["predict"]
 # Reviews, frozen. Order: first, last, mean, max, weighted sum, TF-IDF on the same part.
@@ -501,7 +504,7 @@ figures.cell(cells.read(table, ON_FILE, MODELS[0], "frozen", "rotten_tomatoes"))
 #
 # A probe leaves the encoder as it is. *Fine-tuning* trains encoder, pooling and head together, so that the token states bend towards the task. Now pooling matters in a new way: it decides which states receive the gradient *first*; attention then carries it to the rest. The mean sends every state the same share, max sends each dimension's gradient to one token, *first* sends all of it to [CLS].
 #
-# The whole model is chapter 2's chain in one class. Two lines are new. What the frozen encoder gives to *all* texts (3.4: most of a vector) is taken off, and a *layer norm* brings the rest to mean 0 and spread 1: so every pooling gives the head numbers of the same size. The head's output is a *log-odds*: 0 means one half, and `sigmoid` turns it into a probability.
+# The whole model is one class: token states, pooling, head. Two lines are new. What the frozen encoder gives to *all* texts (`center`: the average pooled vector of the training texts; 3.4 showed that it is most of a vector) is taken off, and a *layer norm* brings the rest to mean 0 and spread 1: so every pooling gives the head numbers of the same size. The head's output is a *log-odds*: 0 means one half, and `sigmoid` turns it into a probability.
 
 # %% tags=["imports"]
 class Tuned(nn.Module):
@@ -644,7 +647,7 @@ figures.show(fig, alt=f"[CLS] of test reviews in two principal directions, befor
                       f"label. The first direction alone sorts by label: {told}.")
 
 # %% [markdown]
-# And in two numbers:
+# And in numbers. Mind that the cosine need not fall: it measures what all texts share, and the head needs only the small part in which they differ.
 
 # %%
 right = evaluation.accuracy(y_test, tuned.probabilities(tests))

@@ -14,7 +14,7 @@
 # **After this chapter you will be able to**
 #
 # - show which tokens a state depends on, by changing one token at a time;
-# - pad a GPT-2 batch on either side without changing a single number;
+# - pad a GPT-2 batch on either side without changing a result by more than rounding;
 # - explain what position-weighted means are for;
 # - test whether the best pooling depends on the model: a difference of differences.
 #
@@ -23,7 +23,7 @@
 # | | smoke | laptop | full |
 # |---|---|---|---|
 # | reading and exercises | – | 2 hours | 2 hours |
-# | running all cells | under a minute | about three minutes at the first run | needs a GPU, and a download |
+# | running all cells | under a minute | one to three minutes at the first run | needs a GPU, and a download |
 #
 # The book's page of measured times has the exact figures, with the hardware.
 
@@ -173,7 +173,7 @@ figures.say(f"Where a *later* token was changed, the largest move of a state of 
 #
 # ## 4.3 How much does each place know?
 #
-# "The last token knows all" is what the rule *allows*. What does it know in fact? We train a probe on the state at one place at a time: the 1st, the 2nd, the 4th token, and so on. A text that is shorter gives its last token. The test texts are the last of the test part, as in chapter 3.
+# "The last token knows all" is what the rule *allows*. What does it know in fact? We train a probe on the state at one place at a time: the 1st, the 2nd, the 4th token, and so on. A text that is shorter gives its last token, which for the BERT is [SEP]. The test texts are the last of the test part, as in chapter 3.
 
 # %%
 LENGTH = session.pick(smoke=32, laptop=128, full=256)
@@ -222,7 +222,7 @@ def probed(name, pool):
 
 
 # %% [markdown]
-# The last place that we probe is the one before the limit: at the limit itself every cut text of the BERT has [SEP].
+# The last place that we probe is the one before the limit: there every cut text still has a piece of its own, and at the limit itself the BERT would have [SEP] in all texts.
 
 # %%
 places = [place for place in (0, 1, 3, 7, 15, 31, 63, LENGTH - 2) if place < LENGTH - 1]
@@ -390,7 +390,7 @@ figures.comparisons(compared, f"Three ways to read the last token of {gpt2.name}
                               f"{sizes[0]} labels, one run ({session.scale})")
 
 # %% [markdown]
-# What can be said of it:
+# One run of each, so this is chapter 2's comparison: other texts only, and *detectable* is for one uncorrected test. What can be said of it:
 
 # %%
 sure = compared[compared.p_holm < evaluation.ALPHA]
@@ -431,7 +431,7 @@ def power_weights(mask, p):
 
 
 # %% [markdown] tags=["hint", "ex-4.3"]
-# `mask.cumsum(dim=1)` counts 1, 2, 3, … over the real tokens. 200 to the power of 80 is more than a float can hold: only ratios matter, so divide the count by its largest value first. And mind that 0 to the power of 0 is 1: the mask has the last word.
+# `mask.cumsum(dim=1)` counts 1, 2, 3, … over the real tokens. 200 to the power of 80 is more than a 32-bit float, PyTorch's default, can hold: only ratios matter, so divide the count by its largest value first. And mind that 0 to the power of 0 is 1: the mask has the last word.
 
 # %% tags=["check", "ex-4.3"]
 sides = torch.tensor([[True, True, True, False], [False, True, True, True]])
@@ -507,7 +507,16 @@ figures.cell(cell(NAMES[1], "fine-tuned", "imdb"))
 figures.cell(cell(NAMES[1], "fine-tuned", "rotten_tomatoes"))
 
 # %% [markdown]
-# One row of these two tables deserves a sentence of its own.
+# 4.3 left a question open: does the last state know more than the mean of all? Frozen, where each state is what pretraining made of it:
+
+# %%
+for dataset in data.NAMES:
+    row = cell(NAMES[1], "frozen", dataset).comparisons().loc["last"]
+    told = "no detectable difference" if row.p_holm >= evaluation.ALPHA else "more" if row.difference > 0 else "less"
+    figures.say(f"- {dataset}: last minus mean {100 * row.difference:+.1f} points, corrected p {row.p_holm:.2g}: {told}.")
+
+# %% [markdown]
+# And one row of the fine-tuned tables deserves a sentence of its own.
 
 # %%
 tuned_cells = {dataset: cell(NAMES[1], "fine-tuned", dataset) for dataset in data.NAMES}
@@ -599,7 +608,7 @@ def interaction_of_texts(max_bert, mean_bert, max_gpt2, mean_gpt2):
 
 
 # %% [markdown]
-# How sure can we be of its mean? Two things were drawn by chance: the test texts, and the seeds (with their labelled texts). `contrasts.contrast` takes both into account, as in chapter 3: the variance of the mean is what the texts say of it plus what the seeds say of it. It takes the methods' predictions and a weight for each: `[1, -1]` is a gap, `[1, -1, -1, 1]` is the difference of two gaps, whose mean your function gives.
+# How sure can we be of its mean? Two things were drawn by chance: the test texts, and the seeds (with their labelled texts). `contrasts.contrast` takes both into account, as in chapter 3: the variance of the mean is what the texts say of it plus what the seeds say of it. It takes the methods' predictions and a weight for each: `[1, -1]` is a gap, `[1, -1, -1, 1]` is the difference of two gaps; your function gives its value for each text.
 
 # %%
 runs = [cell(model, "fine-tuned", "imdb") for model in NAMES]
@@ -615,7 +624,7 @@ figures.say(f"Reviews: (max − mean) on {NAMES[0]} minus (max − mean) on {NAM
 figures.claim(claims.claim("C1b"))
 
 # %% [markdown] tags=["predict"]
-# Three differences, one for each pair of the paper's poolings. Will any corrected p be below the level? Will another pooling be best?
+# Three differences, one for each pair of the paper's poolings. Will any corrected p be below 0.05? Will another pooling be best?
 
 # %%
 figures.verdict(claims.claim("C1b"), claims.judge("C1b", ON_FILE), ON_FILE)

@@ -24,8 +24,9 @@ WRONG = {
         "def wins(right, times, rng):\n"
         "    won = np.zeros(len(right))\n"
         "    for _ in range(times):\n"
-        "        draw = lambda one: one[rng.integers(len(one), size=len(one))][:, rng.integers(len(one[0]), size=len(one[0]))]\n"
-        "        accuracy = np.array([draw(one).mean() for one in right])\n"
+        "        draw = lambda n: rng.integers(n, size=n)\n"
+        "        size = right.shape[1:]\n"
+        "        accuracy = np.array([one[draw(size[0])][:, draw(size[1])].mean() for one in right])\n"
         "        best = accuracy == accuracy.max()\n"
         "        won += best / best.sum()\n"
         "    return won / times",
