@@ -507,7 +507,7 @@ figures.cell(cells.read(table, ON_FILE, MODELS[0], "frozen", "rotten_tomatoes"))
 both_data = {name: cells.read(table, ON_FILE, MODELS[0], "frozen", name).comparisons() for name in data.NAMES}
 told = [f"{pool} {100 * both_data['imdb'].difference[pool]:+.1f} to {100 * both_data['rotten_tomatoes'].difference[pool]:+.1f}"
         for pool in grid.POOLINGS if pool != "mean"]
-figures.say(f"{'; '.join(told)} points. (Whether a gap changes was not tested here; chapter 5 asks.)")
+figures.say(f"{'; '.join(told)} points. (Whether a gap changes was not tested; chapter 5 does that for fine-tuned models.)")
 
 # %% [markdown]
 # ## 3.7 Fine-tuning: train all of it
