@@ -113,6 +113,7 @@ def read(table: Table, scale: str, model: str, mode: str, dataset: str) -> Cell:
     poolings = table.predictions(list(settings.poolings), model=model, mode=mode, **cell)
     rows = table.select(model=model, mode=mode, **cell)
     if len(rows[["configuration", "precision"]].drop_duplicates()) > 1:
-        raise ValueError(f"The runs of {mode} {model} on {dataset} were not all made alike: run the grid to its end.")
+        raise ValueError(f"The runs of {mode} {model} on {dataset} were not all made alike (columns configuration and "
+                         "precision): delete their rows and run the grid again on one kind of processor.")  # fmt: skip
     made = rows.precision.iloc[0]
     return Cell(scale, model, mode, dataset, made, cell["labels"], table.labels(**cell), poolings, baselines)

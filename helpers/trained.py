@@ -40,8 +40,8 @@ def classifier(run: Run, settings: Settings) -> Classifier:
 
 def kept(run: Run, settings: Settings) -> Path:
     """Return where the weights of a fine-tuned run are kept: by what they follow from."""
-    name = run.name.replace("/", "-")
-    return cache.root() / "tuned" / f"{name}-{grid.configuration(run, settings)}.safetensors"
+    parts = (run.name.replace("/", "-"), grid.configuration(run, settings), grid.precision(run))
+    return cache.root() / "tuned" / f"{'-'.join(parts)}.safetensors"
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:

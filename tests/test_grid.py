@@ -113,6 +113,15 @@ def test_a_run_gives_its_row_and_its_predictions(tiny, mode, pool):
     assert row["precision"] == grid.precision(run)
 
 
+def test_a_row_says_what_it_was_computed_in(tiny, monkeypatch):
+    (model,) = tiny.rates
+    frozen = Run(model, "mean", "frozen", "imdb", 32, 0)
+    assert grid.execute(Run("majority", "none", "baseline", "imdb", 32, 0), tiny)[0]["precision"] == "float64"
+    assert grid.execute(frozen, tiny)[0]["precision"] == "float32"
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert grid.execute(frozen, tiny)[0]["precision"] == "bfloat16"
+
+
 def test_a_probe_of_the_grid_is_the_one_that_the_chapters_fit(tiny):
     """The oracle is the same, put together by hand."""
     from helpers import encoders, heads, pooling

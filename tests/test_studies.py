@@ -48,6 +48,7 @@ def test_each_study_runs_once_and_is_kept(tiny, tmp_path, monkeypatch):
     assert shapes["explained"] == {(3, tokens), (2, 3, 2, 3), (2, 3)}
     frame = studies.table("gaps", "smoke", tmp_path).rows
     assert set(frame["mode"]) == {"baseline", "frozen", "fine-tuned"} and (frame.seconds > 0).all()
+    assert (frame.precision == frame["mode"].map(lambda mode: "float64" if mode == "baseline" else "float32")).all()
 
 
 def test_the_answers_are_the_classifiers_own(tiny, tmp_path):

@@ -65,4 +65,6 @@ def test_other_weights_or_another_protocol_are_another_file(settings, tuned, mon
     first = trained.kept(tuned, settings)
     assert trained.kept(replace(tuned, seed=1), settings) != first
     assert trained.kept(tuned, replace(settings, epochs=1)) != first
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert trained.kept(tuned, settings) != first, "trained in another precision"
     assert encoders.cache_info()["files"] == 0, "asking for the place makes nothing"

@@ -66,7 +66,7 @@ def watch(table: records.Table, settings: grid.Settings) -> pd.DataFrame:
     again: dict[tuple, list] = {}
     runs = slice_of(settings)
     if not runs:
-        raise records.NotRun(f"{settings.scale} compares no pair of models: there is no slice to run again.")
+        raise records.NotRun("This scale compares no pair of models: there is no slice to run again.")
     for run in runs:  # before anything long is run
         if table.configuration(*astuple(run)) != grid.configuration(run, settings):
             raise records.NotRun(f"{run.name} is not on file as it would be run today: run the grid first.")

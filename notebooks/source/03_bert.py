@@ -202,7 +202,7 @@ def draw_heads(layer):
 widgets.explore(draw_heads, layer=ipywidgets.IntSlider(value=1, min=1, max=encoder.layers, description="layer"))
 
 # %% [markdown]
-# How much of the attention goes to the two neighbours, and how much to the special tokens? The last row is a yardstick: what they would get if every head looked everywhere alike. This is one sentence, so take it as a look and not as a result.
+# How much of the attention goes to the two neighbours, to the token itself, and to the special tokens? The last row is a yardstick: what they would get if every head looked everywhere alike. This is one sentence, so take it as a look and not as a result.
 
 # %%
 T = len(pieces)
@@ -504,9 +504,8 @@ figures.cell(cells.read(table, ON_FILE, MODELS[0], "frozen", "rotten_tomatoes"))
 # Did the gaps to the mean shrink? Each pooling, from reviews to sentences:
 
 # %%
-both_data = {name: cells.read(table, ON_FILE, MODELS[0], "frozen", name).comparisons() for name in data.NAMES}
-told = [f"{pool} {100 * both_data['imdb'].difference[pool]:+.1f} to {100 * both_data['rotten_tomatoes'].difference[pool]:+.1f}"
-        for pool in grid.POOLINGS if pool != "mean"]
+ends = [cells.read(table, ON_FILE, MODELS[0], "frozen", name).comparisons().difference for name in data.NAMES]
+told = [f"{pool} {' to '.join(f'{100 * gaps[pool]:+.1f}' for gaps in ends)}" for pool in grid.POOLINGS if pool != "mean"]
 figures.say(f"{'; '.join(told)} points. (Whether a gap changes was not tested; chapter 5 does that for fine-tuned models.)")
 
 # %% [markdown]
@@ -685,8 +684,8 @@ figures.cell(cells.read(table, ON_FILE, MODELS[0], "fine-tuned", "rotten_tomatoe
 # Chapter 2 warned that word counts beat frozen encoders, and left fine-tuning to this chapter. So, the fine-tuned mean against both bags of words on reviews, and what became of the poolings that led when frozen:
 
 # %%
-before_tuning, after_tuning = (cells.read(table, ON_FILE, MODELS[0], mode, "imdb").comparisons()
-                               for mode in ("frozen", "fine-tuned"))
+frozen, tuned_cell = (cells.read(table, ON_FILE, MODELS[0], mode, "imdb") for mode in ("frozen", "fine-tuned"))
+before_tuning, after_tuning = frozen.comparisons(), tuned_cell.comparisons()
 
 
 def against_the_mean(found, method):
@@ -703,8 +702,7 @@ figures.say(f"Ahead of the mean when frozen: {told or 'none'}.")
 
 # %% [markdown]
 # A guess at the reason: a tuned encoder can put into every state what a learned weight had to look for. Only a new experiment could tell.
-
-# %% [markdown]
+#
 # MiniLM (at `full` it has no table here) is a BERT that has read far more. It was tuned *with mean pooling*, so its table says less about poolings than it seems to: chapter 2's confound.
 
 # %%
@@ -722,9 +720,6 @@ if len(MODELS) > 1:
 # What did fine-tuning bring, pooling by pooling? Each line is a paired difference, fine-tuned minus frozen. (The two also differ in how they scale the pooled vector, so this is the gain of the whole procedure.)
 
 # %%
-frozen, tuned_cell = (cells.read(table, ON_FILE, MODELS[0], mode, "imdb") for mode in ("frozen", "fine-tuned"))
-
-
 def gain(pool):
     """Accuracy fine-tuned minus accuracy frozen, over texts and seeds."""
     return contrasts.contrast(frozen.answers, [tuned_cell.poolings[pool], frozen.poolings[pool]], [1, -1]).effect
