@@ -94,8 +94,9 @@ CLAIMS = (
     ),
     _grid(
         "C2b", "The weighted sum is less consistent: it varies more over the seeds.",
-        "Its spread over the seeds against that of the mean, in every cell of the grid (model, frozen or fine-tuned, "
-        "data set): the two are swapped for one seed in all cells of a data set, in all ways.",
+        "How much its accuracy varies over the seeds, as a ratio to the mean's, over all cells of the grid (model, "
+        "frozen or fine-tuned, data set). If the two vary alike, it makes no difference whose result a seed's is: the "
+        "ratio is held against those after every such exchange (of a seed, in all cells of a data set at once).",
         "Supported: the ratio is shown to be above 1. Refuted: below 1.", "3, 5", judge=rules.less_consistent,
     ),
     _grid(

@@ -20,7 +20,7 @@ from helpers.cells import Cell
 from helpers.claims import Claim
 from helpers.evaluation import Interval
 from helpers.grid import SCALES
-from helpers.rules import Verdict
+from helpers.rules import NO_DIFFERENCE, Verdict
 
 INK = "#1b1b1b"
 # What a verdict's effects are given in.
@@ -158,6 +158,13 @@ def intervals(effects: dict[str, Interval], xlabel: str, zero: float | None = No
     return figure, f"{xlabel}: " + "; ".join(f"{name} {effect}" for name, effect in effects.items()) + "."
 
 
+def gaps(effects: dict[str, Interval], xlabel: str) -> tuple[Figure, str]:
+    """Draw differences in accuracy as `intervals` does, in points as the tables give them, beside a line at zero."""
+    shown = {name: Interval(100 * gap.value, 100 * gap.low, 100 * gap.high) for name, gap in effects.items()}
+    figure, _ = intervals(shown, f"{xlabel}, in points", zero=0)
+    return figure, f"{xlabel}, in points: " + "; ".join(f"{name} {points(gap)}" for name, gap in effects.items()) + "."
+
+
 def lines(series: dict[str, list[Interval]], x: Sequence[float], xlabel: str, ylabel: str) -> tuple[Figure, str]:
     """Draw estimates along an axis, one line a series, with their 95% intervals.
 
@@ -191,7 +198,7 @@ def learning_curve(history: list[dict[str, float]]) -> tuple[Figure, str]:
 
 def claim(one: Claim) -> None:
     """Display a claim with its test and its rule, as they were written before the run."""
-    say(f"**{one.id}. {one.sentence}**\n\n- *Test.* {one.test}\n- *Rule.* {one.rule}")
+    say(f"**{one.id}. {one.sentence}**\n\n- *Test.* {one.test}\n- *Rule.* {one.rule} All else: {NO_DIFFERENCE}.")
 
 
 def verdict(one: Claim, found: Verdict, scale: str) -> None:
@@ -202,7 +209,7 @@ def verdict(one: Claim, found: Verdict, scale: str) -> None:
     if "p_equal" in shown:
         shown["p_equal"] = shown.p_equal.map(_p)
     unit = UNITS[found.unit]
-    caption = f"Evidence on {one.id} ({scale}); effects {unit} with 95% intervals, p corrected for all tests"
+    caption = f"Evidence on {one.id} ({scale}); effects {unit}, 95% intervals not corrected, p corrected for all tests"
     table(shown.assign(p=shown.p.map(_p)), caption)
     say(f"**{one.id}: {found.verdict}** ({scale}).")
 

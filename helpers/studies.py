@@ -175,8 +175,8 @@ def _explained(run: Run, settings: Settings) -> dict[str, np.ndarray]:
 
 def _planted_runs(settings: Settings) -> list[Run]:
     labels = min(LABELS, max(settings.labels["rotten_tomatoes"]))
-    frozen = product(settings.pair, POOLINGS, ["frozen"], range(settings.seeds), STRENGTHS)
-    tuned = product(settings.pair, POOLINGS[:3], ["fine-tuned"], range(SEEDS), (STRENGTHS[0], STRENGTHS[-1]))
+    frozen = product(settings.rates, POOLINGS, ["frozen"], range(settings.seeds), STRENGTHS)
+    tuned = product(settings.rates, POOLINGS[:3], ["fine-tuned"], range(SEEDS), (STRENGTHS[0], STRENGTHS[-1]))
     return [Planted(model, pool, mode, "rotten_tomatoes", labels, seed, strength)
             for part in (frozen, tuned) for model, pool, mode, seed, strength in part]  # fmt: skip
 

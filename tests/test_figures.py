@@ -174,6 +174,14 @@ def test_intervals_are_drawn_from_the_top_and_told_in_words(shown):
     assert len(figures.intervals(effects, "gain")[0].axes[0].lines) == 2
 
 
+def test_gaps_are_drawn_and_told_in_points(shown):
+    figure, alt = figures.gaps({"max − mean": Interval(-0.04, -0.06, -0.02)}, "gap")
+    (axes,) = figure.axes
+    assert [list(line.get_xdata()) for line in axes.lines] == [[-6, -2], [0, 0]]
+    assert axes.get_xlabel() == "gap, in points"
+    assert alt == "gap, in points: max − mean -4.0 [-6.0, -2.0]."
+
+
 def test_a_learning_curve_shows_both_losses_beside_guessing(shown):
     history = [{"step": 4, "training": 0.7, "validation": 0.69}, {"step": 8, "training": 0.5, "validation": 0.61}]
     figure, alt = figures.learning_curve(history)

@@ -403,7 +403,7 @@ figures.say("Rank correlation with the real classifier's parts: "
 # %%
 ON_FILE = session.pick(smoke="laptop", laptop="laptop", full="full")
 SETTINGS = grid.SCALES[ON_FILE]
-BERT, GPT2 = SETTINGS.pair
+MODELS, BERT = tuple(SETTINGS.rates), SETTINGS.pair[0]
 explained = studies.table("explained", ON_FILE)
 
 
@@ -421,7 +421,7 @@ def faithful(model, mode, pool, way, method):
 # %%
 rows = {f"{model}, {pool}": {method: str(faithful(model, "fine-tuned", pool, "deletion", method))
                              for method in studies.METHODS}
-        for model in SETTINGS.pair for pool in studies.POOLINGS}
+        for model in MODELS for pool in studies.POOLINGS}
 figures.table(pd.DataFrame(rows).T, f"Gain over chance as a part of what there is to lose, fine-tuned ({ON_FILE})")
 
 # %% [markdown]
@@ -462,7 +462,7 @@ def concentration_of(*cell):
 def by_cell(measure):
     """A measure of each pooling, for both models, frozen and fine-tuned."""
     return pd.DataFrame({f"{model}, {mode}": {pool: measure(model, mode, pool) for pool in studies.POOLINGS}
-                         for model in SETTINGS.pair for mode in ("frozen", "fine-tuned")})
+                         for model in MODELS for mode in ("frozen", "fine-tuned")})
 
 
 # %% [markdown] tags=["predict"]
@@ -509,7 +509,7 @@ def against_lexicon(model, mode, pool):
 # Under which pooling will the parts follow the ratings most closely?
 
 # %%
-agree = {f"{model}, {mode}, {pool}": against_lexicon(model, mode, pool) for model in SETTINGS.pair
+agree = {f"{model}, {mode}, {pool}": against_lexicon(model, mode, pool) for model in MODELS
          for mode in ("frozen", "fine-tuned") for pool in ("mean", "max", "weighted_sum")}
 fig, alt = figures.intervals(agree, f"rank correlation of parts and ratings ({ON_FILE})", zero=0)
 figures.show(fig, alt=alt)
@@ -567,7 +567,7 @@ def scores_of(model, mode, pool, study, dataset):
 # A fine-tuned BERT: will it have a gap between women's and men's names? Larger under max?
 
 # %%
-CELLS = [(model, "fine-tuned", pool) for model in SETTINGS.pair for pool in ("mean", "max", "weighted_sum")]
+CELLS = [(model, "fine-tuned", pool) for model in MODELS for pool in ("mean", "max", "weighted_sum")]
 CELLS.append(("tfidf", "baseline", "none"))
 found = {cell: fairness.score_gaps(sentences, scores_of(*cell, ANSWERS, "rotten_tomatoes")) for cell in CELLS}
 gaps = pd.concat({", ".join(cell): part for cell, part in found.items()}, names=["classifier", "test"])
@@ -612,7 +612,7 @@ figures.say(f"{len({dose.word for dose in given})} words, {len(given)} texts. An
 # %%
 POOLS = ("mean", "max", "weighted_sum", "attention")
 curves = {(model, mode, pool): doses.slopes(given, scores_of(model, mode, pool, DOSES, "imdb"))
-          for model in SETTINGS.pair for mode in ("frozen", "fine-tuned") for pool in POOLS}
+          for model in MODELS for mode in ("frozen", "fine-tuned") for pool in POOLS}
 flat = pd.concat({cell: part for cell, part in curves.items()}, names=["model", "mode", "pooling"]).reset_index()
 flat["value"] = [one.value for one in flat.slope]
 mean = flat.groupby(["model", "mode", "pooling", "sentences"], sort=False).value.mean().reset_index()
@@ -669,7 +669,7 @@ panels = sns.relplot(only, x="strength", y="moved", hue="pooling", style="poolin
 panels.set(xlabel="share of positive sentences with the word", ylabel="moved by the word (log-odds)")
 ends = only.groupby(["model", "pooling", "strength"]).moved.mean()
 told = "; ".join(f"{model}, {pool} {ends[model, pool, 0.5]:+.2f} to {ends[model, pool, 0.9]:+.2f}"
-                 for model in SETTINGS.pair for pool in studies.POOLINGS)
+                 for model in MODELS for pool in studies.POOLINGS)
 figures.show(panels.figure, alt=f"How far a planted word moves the log-odds, frozen, from no bias to the strongest: {told}.")
 
 # %% [markdown]

@@ -235,7 +235,7 @@ ablation = pd.read_csv(RESULTS / "mini_bert_ablation.csv").query("mask_share == 
 heldout = pd.read_csv(RESULTS / "mini_pair_heldout.csv").query("model == 'mini-bert' and block == 128").iloc[0]
 
 # %% [markdown]
-# Each line begins where the masks begin. (The files also hold copies that hide another share of the tokens; we read those that hide three tenths. `causal_share` is the share of the first phase.)
+# Each line begins where the masks begin. The small step at three quarters of the way is where the blocks of text grow from 128 to 512 tokens. (The files also hold copies that hide another share of the tokens; we read those that hide three tenths. `causal_share` is the share of the first phase.)
 
 # %%
 fig, ax = plt.subplots()
@@ -257,11 +257,13 @@ figures.show(fig, alt=f"Loss at masked places by tokens seen, five copies (start
 
 # %%
 probed = [str(evaluation.Interval(*row)) for row in ablation[["accuracy", "low", "high"]].values]
-shown = ablation.assign(probe=probed).set_index(["start", "causal_share"])[["masked_loss", "probe"]]
+shown = ablation.assign(probe=probed).rename(columns={
+    "start": "start of attention", "causal_share": "next tokens first", "masked_loss": "loss at [MASK]"})
+shown = shown.set_index(["start of attention", "next tokens first"])[["loss at [MASK]", "probe"]]
 figures.table(shown, "After two million tokens, validation texts: loss at [MASK], and a frozen probe (mean)")
 
 # %% [markdown]
-# Look at the second column before you read on: does a lower loss mean better states?
+# Look at the last column before you read on: does a lower loss mean better states?
 
 # %%
 worst = ablation.loc[ablation.masked_loss.idxmax()]
@@ -613,7 +615,7 @@ tuned = finetuning.fine_tune(
 )
 
 # %% [markdown]
-# The dotted line is the loss of somebody who always says one half.
+# A point of *training* is the mean loss of the batches since the point before; a point of *validation* is measured then, on all validation texts. The dotted line is the loss of somebody who always says one half.
 
 # %%
 fig, alt = figures.learning_curve(tuned.history)
@@ -730,7 +732,7 @@ def gain(pool):
 
 # %%
 gains = {pool: gain(pool) for pool in grid.POOLINGS}
-fig, alt = figures.intervals(gains, f"gain in accuracy by fine-tuning {MODELS[0]}, imdb", zero=0)
+fig, alt = figures.gaps(gains, f"gain in accuracy by fine-tuning {MODELS[0]}, imdb")
 figures.show(fig, alt=alt)
 
 # %% [markdown]

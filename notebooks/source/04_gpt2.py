@@ -675,7 +675,7 @@ gaps = {pool: contrasts.combined([against_mean(pool, dataset) for dataset in dat
 
 # %%
 shown = {pool: gap.effect for pool, gap in gaps.items()}
-fig, alt = figures.intervals(shown, f"(pooling − mean) on {NAMES[0]} minus the same on {NAMES[1]}, frozen", zero=0)
+fig, alt = figures.gaps(shown, f"(pooling − mean) on {NAMES[0]} minus the same on {NAMES[1]}, frozen")
 figures.show(fig, alt=alt)
 
 # %% [markdown]
