@@ -1,6 +1,6 @@
 """How often do the rules call something on grids of known truth? False positives and power.
 
-    python -m benchmarks.verdicts          # then benchmarks/verdicts.csv
+    python -m benchmarks.verdicts          # half an hour on two cores, then helpers/results/made_up_grids.csv
 
 Made-up grids of the laptop's size: two data sets of 2,000 test texts, five seeds, runs that differ by about 2 points by
 luck. Planted: max is better (everywhere, or turned round on the second model) by some log-odds.
@@ -8,16 +8,15 @@ luck. Planted: max is better (everywhere, or turned round on the second model) b
 
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers import course, rules
+from helpers import course, records, rules
 from tools.made_up import DATA, PAIR, results
 
-TABLE = Path(__file__).with_name("verdicts.csv")
+TABLE = records.RESULTS / "made_up_grids.csv"
 GRIDS = {"nothing": 1000, "max everywhere": 100, "max turns round on the second model": 100}
 PART = 50  # grids that a process makes at a time, each part from a seed of its own
 EFFECTS = (0.1, 0.2, 0.3, 0.5)  # log-odds

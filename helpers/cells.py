@@ -9,7 +9,7 @@ import pandas as pd
 from helpers import contrasts, grid
 from helpers.contrasts import Contrast
 from helpers.evaluation import ALPHA, correctness, holm
-from helpers.records import Table
+from helpers.records import NotRun, Table
 
 BASELINES = {"TF-IDF, same part": "tfidf-cut", "TF-IDF, whole text": "tfidf", "majority": "majority"}
 RANDOM = "mean, random weights"
@@ -61,9 +61,18 @@ class Cell:
         texts : ndarray of bool, shape [n], optional
             Which texts count; all without it.
         """
-        found = self.poolings | self.baselines
         chosen = np.ones(len(self.answers), bool) if texts is None else texts
-        return contrasts.contrast(self.answers[chosen], [found[name][:, chosen] for name in poolings], weights)
+        return contrasts.contrast(self.answers[chosen], [part[:, chosen] for part in self._of(poolings)], weights)
+
+    def between(
+        self, poolings: Sequence[str], weights: Sequence[float], groups: tuple[np.ndarray, np.ndarray]
+    ) -> Contrast:
+        """Return how much larger such a sum is on one group of texts (bool, ``[n]``) than on another."""
+        return contrasts.between(self.answers, self._of(poolings), weights, groups)
+
+    def _of(self, methods: Sequence[str]) -> list[np.ndarray]:
+        found = self.poolings | self.baselines
+        return [found[name] for name in methods]
 
     def comparisons(self, reference: str = "mean") -> pd.DataFrame:
         """Compare every pooling and baseline with one of them, over texts and seeds.
@@ -112,6 +121,8 @@ def read(table: Table, scale: str, model: str, mode: str, dataset: str) -> Cell:
         baselines[RANDOM] = table.probabilities(model=f"{model}-random", pooling="mean", mode=mode, **cell)
     poolings = table.predictions(list(settings.poolings), model=model, mode=mode, **cell)
     rows = table.select(model=model, mode=mode, **cell)
+    if rows.groupby("pooling").seed.apply(frozenset).nunique() > 1:
+        raise NotRun(f"{mode} {model} on {dataset}: not every pooling has the same seeds. Run the grid to its end.")
     if len(rows[["configuration", "precision"]].drop_duplicates()) > 1:
         raise ValueError(f"The runs of {mode} {model} on {dataset} were not all made alike (columns configuration and "
                          "precision): delete their rows and run the grid again on one kind of processor.")  # fmt: skip

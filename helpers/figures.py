@@ -216,10 +216,11 @@ def verdict(one: Claim, found: Verdict, scale: str) -> None:
 
 def ledger(frame: pd.DataFrame, caption: str) -> None:
     """Display the claims ledger, as `claims.ledger` gives it."""
-    shown = frame.drop(columns=["unit", "scale", "provenance"]).astype(object)
+    shown = frame.drop(columns=["scale", "provenance"]).astype(object)
     for column in ("effect", "detectable"):
         shown[column] = [_effect(*pair) for pair in zip(frame[column], frame.unit, strict=True)]
-    table(shown.assign(p=frame.p.map(_p)), caption)
+    unit = frame.unit.map(lambda unit: None if pd.isna(unit) else UNITS[unit])
+    table(shown.assign(p=frame.p.map(_p), unit=unit), caption)
 
 
 def points(effect: Interval) -> str:

@@ -23,6 +23,7 @@ from helpers import cache, course, evaluation
 RESULTS = Path(__file__).parent / "results"
 KEY = ["model", "pooling", "mode", "dataset", "labels", "seed"]
 SURE = 1e-6  # a probability is kept at least so far from 0 and 1
+ROUNDED = 1e-6  # measures have six digits
 
 
 def log_odds(probabilities: np.ndarray) -> np.ndarray:
@@ -128,7 +129,15 @@ class Rows:
         self.rows, self._kept = pd.DataFrame(columns=[*key, "configuration", *arrays]), {}
         if not self._csv.is_file():
             return
-        self.rows = pd.read_csv(self._csv, dtype={"commit": str, "configuration": str})
+        try:
+            self.rows = pd.read_csv(self._csv, dtype={"commit": str, "configuration": str})
+        except (ValueError, UnicodeDecodeError) as error:  # an empty or binary file, or rows that do not fit
+            raise ValueError(f"{self._csv.name} is no table: fetch it again.") from error
+        if missing := [column for column in [*key, "configuration", *arrays] if column not in self.rows]:
+            raise ValueError(f"{self._csv.name} has no column {', '.join(missing)}: fetch it again.")
+        if (twice := self.rows.duplicated(key)).any():
+            run = "/".join(str(part) for part in self.rows.loc[twice.idxmax(), key])
+            raise ValueError(f"{self._csv.name} holds {run} twice: fetch it again.")
         try:
             self._kept = load_file(self._side)
         except (OSError, SafetensorError) as error:
@@ -212,6 +221,13 @@ class Table(Rows):
 
     def __init__(self, scale: str, folder: Path = RESULTS):
         super().__init__(f"grid_{scale}", KEY, {"checksum": KEY, "answers": ["dataset"]}, folder)
+        for row in self.rows.to_dict("records"):
+            said, labels = self.array(row, "checksum"), self.array(row, "answers")
+            found = evaluation.correctness(labels, expit(said.astype(float))).mean()
+            if not abs(found - row["accuracy"]) <= ROUNDED:  # NaN too
+                run = "/".join(str(row[part]) for part in KEY)
+                raise ValueError(f"{self._csv.name} gives {run} the accuracy {row['accuracy']}, its predictions have "
+                                 f"{found:.6f}: fetch both files again.")  # fmt: skip
 
     def add(self, row: dict[str, object], found: np.ndarray, labels: np.ndarray) -> None:
         """Add one run, as `put` does.

@@ -125,7 +125,7 @@ class Verdict:
     deciding : int
         The row that the verdict rests on.
     unit : str
-        Of effects: "share" (of the texts) or "ratio".
+        Of effects: "share" (of the texts), "ratio", "part" (of what there is to lose) or "spread" (of ordinary scores).
     """
 
     verdict: str

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from helpers.contrasts import Contrast, combined, contrast, spread
+from helpers.contrasts import Contrast, between, combined, contrast, spread
 from helpers.evaluation import Interval, compare
 from tests.test_evaluation import slack
 from tools.made_up import predictions
@@ -53,8 +53,10 @@ def test_contrasts_of_other_data_sets_combine_as_independent_ones():
 def test_what_could_be_seen_and_what_is_as_good_as_nothing():
     found = Contrast(Interval(0.004, 0, 0), 1, 0.005, 20.0)
     t = stats.t(20)
-    assert found.detectable() == pytest.approx((t.ppf(0.975) + t.ppf(0.8)) * 0.005)
-    assert found.detectable(0.01) == pytest.approx((t.ppf(0.995) + t.ppf(0.8)) * 0.005)
+    for level in (0.05, 0.01):  # what a test at this level finds with 80% power
+        shift = found.detectable(level) / 0.005
+        assert stats.nct(found.freedom, shift).sf(t.ppf(1 - level / 2)) == pytest.approx(0.8, abs=1e-6)
+    assert found.detectable() < found.detectable(0.01)
     assert found.p_within(0.02) == pytest.approx(t.sf(3.2))  # the nearer end is 0.016 away
     assert Contrast(Interval(-0.004, 0, 0), 1, 0.005, 20.0).p_within(0.02) == found.p_within(0.02)
     assert Contrast(Interval(0.03, 0, 0), 1, 0.005, 20.0).p_within(0.02) > 0.9
@@ -151,3 +153,35 @@ def test_a_spread_of_zero_is_no_crash():
     assert spread(still, still, ["imdb", "rt"]).effect.value == 0
     moving = still + np.random.default_rng(0).normal(0, 0.1, (2, 5))
     assert spread(moving, still, ["imdb", "rt"]).effect.value == 1
+
+
+def test_a_difference_between_two_groups_of_texts_keeps_the_runs_paired():
+    """By hand, and on runs whose luck is the same in both groups: there it cancels."""
+    rng = np.random.default_rng(0)
+    labels, chosen = np.ones(400, int), np.arange(400) < 100
+    luck = np.array([0.5, 0.6, 0.7, 0.8, 0.9])[:, None]
+    right = rng.random(400) < luck
+    said = np.where(right, 0.9, 0.1)
+    found = between(labels, [said], [1], (chosen, ~chosen))
+    by_seed = right[:, chosen].mean(axis=1) - right[:, ~chosen].mean(axis=1)
+    parts = [by_seed.var(ddof=1) / 5, right[:, chosen].mean(axis=0).var(ddof=1) / 100,
+             right[:, ~chosen].mean(axis=0).var(ddof=1) / 300]  # fmt: skip
+    assert found.effect.value == pytest.approx(by_seed.mean())
+    assert found.error == pytest.approx(sum(parts) ** 0.5)
+    freedom = sum(parts) ** 2 / sum(part**2 / n for part, n in zip(parts, (4, 99, 299), strict=True))
+    assert found.freedom == pytest.approx(freedom)
+    apart = combined([contrast(labels[group], [said[:, group]], [1]) for group in (chosen, ~chosen)],
+                               [1, -1])  # fmt: skip
+    assert found.error < apart.error / 1.5, "the luck that both groups share is no part of it"
+    swapped = between(labels, [said], [1], (~chosen, chosen))
+    assert swapped.effect.value == pytest.approx(-found.effect.value) and swapped.error == pytest.approx(found.error)
+
+
+@pytest.mark.parametrize("freedom, level", [(4, 0.05), (5.5, 0.05 / 48), (1000, 0.05 / 15)])
+def test_what_is_detectable_is_detected_four_times_in_five(freedom, level):
+    rng, draws = np.random.default_rng(1), 200_000
+    one = Contrast(Interval(0, 0, 0), 1.0, 2.0, freedom)
+    shift = one.detectable(level) / one.error
+    t = (rng.normal(shift, 1, draws)) / np.sqrt(rng.chisquare(freedom, draws) / freedom)
+    power = (t > stats.t.ppf(1 - level / 2, freedom)).mean()
+    assert power == pytest.approx(0.8, abs=0.004), "four standard errors of the simulation"

@@ -61,19 +61,47 @@ def test_a_planted_drift_is_named_and_ends_with_an_error(recorded, capsys):
     assert "mini-bert" in capsys.readouterr().out
 
 
+def test_the_share_of_texts_that_are_decided_differently_is_told(recorded):
+    recorded["mini-gpt2 max"] = 80
+    found = drift.watch(drift.records.Table("smoke"), SETTINGS)["decided differently"]
+    assert found["mini-gpt2/max/frozen/imdb/32"] == pytest.approx(0.75 * 80 / 200, abs=0.05), "those that were right"
+    assert found["mini-bert/max/frozen/imdb/32"] == 0
+
+
+def right(*counts, n=1000):
+    """[seeds, n]: each seed has the first so many texts right."""
+    return np.arange(n) < np.array(counts)[:, None]
+
+
 def test_judging_by_hand():
-    recorded = np.array([0.7, 0.72, 0.74, 0.76, 0.78])
-    error = recorded.std(ddof=1) / 5**0.5
+    recorded = right(700, 720, 740, 760, 780)
+    accuracy = recorded.mean(axis=1)
+    reach = stats.t.ppf(0.975, 4) * accuracy.std(ddof=1) / 5**0.5
     same = drift.judge(recorded, recorded, 8)
-    assert same["inside"] and not same["drift"] and same["high"] == pytest.approx(0.74 + stats.t.ppf(0.975, 4) * error)
-    lower = drift.judge(recorded, recorded - 0.03 + np.array([1, -1, 0, 1, -1]) / 1000, 8)
+    assert same["inside"] and not same["drift"] and same["p"] == 1
+    assert [same["low"], same["recorded"], same["high"]] == pytest.approx([0.74 - reach, 0.74, 0.74 + reach])
+    lower = drift.judge(recorded, right(670, 690, 710, 730, 750), 8)
     assert lower["drift"] and lower["inside"], "all seeds lose three points: certain, though the seeds spread as far"
-    assert drift.judge(recorded, recorded - 0.03, 8)["drift"]
-    assert not drift.judge(recorded, recorded - 0.004, 8)["drift"], "certain, and too small to matter"
-    luck = np.array([0.05, -0.02, 0.03, -0.04, 0.02])
-    assert not drift.judge(recorded, recorded + luck, 8)["drift"], "large, and not certain"
-    one_text = np.array([0.0005, 0, 0, 0, 0])
-    assert not drift.judge(recorded, recorded + one_text, 8)["drift"]
+    assert lower["p"] == pytest.approx(8 * 5 * 2 * 0.5**30), "thirty texts moved, all one way; 40 tests"
+    assert drift.judge(right(670, 690, 710, 730, 750), recorded, 8)["drift"], "a gain is a drift as well"
+    far = drift.judge(recorded, right(600, 620, 640, 660, 680), 8)
+    assert far["drift"] and not far["inside"] and far["again"] == pytest.approx(0.64)
+
+
+@pytest.mark.parametrize("now", [(670, 720, 740, 760, 780), (680, 740, 740, 760, 780), (690, 708, 725, 741, 756)])
+def test_a_drift_is_seen_however_the_seeds_differ_in_it(now):
+    """In one seed; in two that cancel; in all, by unequal amounts."""
+    assert drift.judge(right(700, 720, 740, 760, 780), right(*now), 8)["drift"]
+
+
+def test_small_or_even_moves_are_no_drift():
+    recorded = right(700, 720, 740, 760, 780)
+    assert not drift.judge(recorded, right(696, 716, 736, 756, 776), 8)["drift"], "certain or not, too small to matter"
+    assert not drift.judge(recorded, right(690, 710, 730, 750, 770), 8)["drift"], "ten texts one way, of forty tests"
+    rounded = recorded.copy()
+    for seed, count in enumerate((700, 720, 740, 760, 780)):  # a tenth moves: 55 texts lost and 45 won
+        rounded[seed, count - 55 : count + 45] ^= True
+    assert not drift.judge(recorded, rounded, 8)["drift"], "a point in accuracy, and within chance"
 
 
 def test_rows_of_another_protocol_are_no_drift(recorded, monkeypatch):

@@ -260,9 +260,10 @@ def test_log_odds_keep_a_probability_to_a_thousandth_and_never_give_infinity():
 LABELS = np.array([0, 1, 1, 0])
 
 
-def made_up(seed: int, configuration: str = "abc", accuracy: float = 0.5) -> tuple[dict, np.ndarray, np.ndarray]:
+def made_up(seed: int, configuration: str = "abc", seconds: float = 5) -> tuple[dict, np.ndarray, np.ndarray]:
     row = dict(zip(KEY, ["mini-bert", "mean", "frozen", "imdb", 100, seed], strict=True))
-    return row | {"accuracy": accuracy, "configuration": configuration}, np.full(4, seed, np.float16), LABELS
+    measured = {"accuracy": 0.5, "seconds": seconds, "configuration": configuration}
+    return row | measured, np.full(4, seed, np.float16), LABELS
 
 
 @pytest.fixture
@@ -284,10 +285,10 @@ def test_rows_are_kept_in_one_order_whatever_came_first(folder):
 
 def test_a_new_run_takes_the_place_of_the_old_one(folder):
     table = Table("laptop", folder)
-    row, _, labels = made_up(1, "new", 0.75)
+    row, _, labels = made_up(1, "new", 7)
     table.add(row, np.full(4, 9, np.float16), labels)
     again = Table("laptop", folder)
-    assert len(again.rows) == 3 and again.select(seed=1).accuracy.item() == 0.75
+    assert len(again.rows) == 3 and again.select(seed=1).seconds.item() == 7
     assert again.probabilities(seed=1)[0, 0] == pytest.approx(expit(9), abs=1e-3)
     table.add(*made_up(2))
     kept = records.load_file(folder / "grid_laptop.safetensors")
@@ -298,11 +299,11 @@ def test_a_kill_between_the_two_files_leaves_the_old_table(folder, monkeypatch):
     table = Table("laptop", folder)
     with monkeypatch.context() as patch:
         patch.setattr(pd.DataFrame, "to_csv", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        for result in (made_up(1, "new", 0.75), made_up(3)):
+        for result in (made_up(1, "new", 7), made_up(3)):
             with pytest.raises(KeyboardInterrupt):
                 table.add(*result)
     again = Table("laptop", folder)
-    assert again.rows.seed.tolist() == [0, 1, 2] and again.select(seed=1).accuracy.item() == 0.5
+    assert again.rows.seed.tolist() == [0, 1, 2] and again.select(seed=1).seconds.item() == 5
     assert sorted(path.name for path in folder.iterdir()) == ["grid_laptop.csv", "grid_laptop.safetensors"]
     again.add(made_up(3)[0], np.full(4, 7, np.float16), LABELS)  # the same run gives other digits on another machine
     assert Table("laptop", folder).probabilities(seed=3) == pytest.approx(expit(7), abs=1e-3)
@@ -318,6 +319,27 @@ def test_files_that_do_not_belong_together_are_refused(folder):
         side.write_bytes(damaged) if damaged else side.unlink()
         with pytest.raises(ValueError, match="fetch both files of grid_laptop again"):
             Table("laptop", folder)
+
+
+@pytest.mark.parametrize("change, told", [
+    (lambda rows: rows.assign(accuracy=[0.5, 0.9, 0.5]), "imdb/100/1 the accuracy 0.9, its predictions have 0.5"),
+    (lambda rows: rows.assign(accuracy=[0.5, 0.5, np.nan]), "imdb/100/2 the accuracy nan"),
+    (lambda rows: rows.drop(columns="checksum"), "has no column checksum"),
+    (lambda rows: rows.drop(columns=["seed", "configuration"]), "has no column seed, configuration"),
+    (lambda rows: rows.iloc[[0, 1, 1, 2]], "holds mini-bert/mean/frozen/imdb/100/1 twice"),
+    (lambda rows: pd.DataFrame(), "is no table"),
+])  # fmt: skip
+def test_a_table_that_contradicts_itself_is_refused(change, told, folder):
+    path = folder / "grid_laptop.csv"
+    change(pd.read_csv(path)).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=told):
+        Table("laptop", folder)
+
+
+def test_a_file_that_is_no_text_is_refused(folder):
+    (folder / "grid_laptop.csv").write_bytes(b"\x89PNG\xff\xfe\x00")
+    with pytest.raises(ValueError, match="grid_laptop.csv is no table: fetch it again"):
+        Table("laptop", folder)
 
 
 def test_the_labels_lie_beside_the_predictions(folder):

@@ -32,27 +32,32 @@ def slice_of(settings: grid.Settings) -> list[grid.Run]:
 def judge(recorded: np.ndarray, again: np.ndarray, cells: int) -> dict[str, object]:
     """Judge one cell: the same seeds, then and now, in pairs.
 
+    The same seed is the same run, so chance is only how sums are rounded, and that moves as many texts to right as to
+    wrong. So each seed has a sign test over the texts that moved.
+
     Parameters
     ----------
-    recorded, again : ndarray, shape [seeds]
-        Accuracy of each seed, then and now.
+    recorded, again : ndarray of bool, shape [seeds, n]
+        Which texts each seed had right, then and now.
     cells : int
-        Cells that are judged together (Bonferroni).
+        Cells that are judged together (Bonferroni, with their seeds).
 
     Returns
     -------
     dict
-        recorded, low and high (mean over the seeds and its 95% t interval), again, inside (does the new mean lie in
-        it?), drift: is a paired t test significant after the correction, and the change above `TOLERANCE`?
+        recorded, low and high (mean accuracy over the seeds and its 95% t interval), again, inside (does the new mean
+        lie in it?), p (the smallest of the seeds, corrected), drift: is a seed's test significant, and its accuracy
+        more than `TOLERANCE` away?
     """
-    mean, error = recorded.mean(), recorded.std(ddof=1) / len(recorded) ** 0.5
-    reach = stats.t.ppf(1 - ALPHA / 2, len(recorded) - 1) * error
-    change = again - recorded
-    still = np.ptp(change) < 1e-12  # every seed moved alike, or none at all: no spread, and t has no value
-    p = float(not change.any()) if still else stats.ttest_1samp(change, 0).pvalue
-    return {"recorded": mean, "low": mean - reach, "high": mean + reach, "again": again.mean(),
-            "inside": bool(abs(change.mean()) <= reach),
-            "drift": bool(p < ALPHA / cells and abs(change.mean()) > TOLERANCE)}  # fmt: skip
+    then, now = recorded.mean(axis=1), again.mean(axis=1)  # [seeds, n] -> [seeds]
+    reach = stats.t.ppf(1 - ALPHA / 2, len(then) - 1) * then.std(ddof=1) / len(then) ** 0.5
+    lost, won = (recorded & ~again).sum(axis=1), (~recorded & again).sum(axis=1)
+    p = np.array([stats.binomtest(down, down + up).pvalue if down + up else 1.0
+                  for down, up in zip(lost.tolist(), won.tolist(), strict=True)])  # fmt: skip
+    p = np.minimum(1, p * cells * len(p))
+    return {"recorded": then.mean(), "low": then.mean() - reach, "high": then.mean() + reach, "again": now.mean(),
+            "inside": bool(abs(now.mean() - then.mean()) <= reach), "p": p.min(),
+            "drift": bool(((p < ALPHA) & (np.abs(now - then) > TOLERANCE)).any())}  # fmt: skip
 
 
 def watch(table: records.Table, settings: grid.Settings) -> pd.DataFrame:
@@ -76,9 +81,9 @@ def watch(table: records.Table, settings: grid.Settings) -> pd.DataFrame:
     for cell, found in again.items():
         key = dict(zip(records.KEY, cell, strict=False))
         then, labels, now = table.probabilities(**key)[: settings.seeds], table.labels(**key), np.stack(found)
-        accuracies = (evaluation.correctness(labels, part).mean(axis=1) for part in (then, now))
+        right = [evaluation.correctness(labels, part) == 1 for part in (then, now)]
         changed = ((then > 0.5) != (now > 0.5)).mean()
-        rows["/".join(map(str, cell))] = judge(*accuracies, len(again)) | {"decided differently": changed}
+        rows["/".join(map(str, cell))] = judge(*right, len(again)) | {"decided differently": changed}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

@@ -425,7 +425,17 @@ rows = {f"{model}, {pool}": {method: str(faithful(model, "fine-tuned", pool, "de
 figures.table(pd.DataFrame(rows).T, f"Gain over chance as a part of what there is to lose, fine-tuned ({ON_FILE})")
 
 # %% [markdown]
-# A mean's own weights are all alike, so they name no token: that column is chance for it. Now the claim.
+# A mean's own weights are all alike, so they name no token: that column is chance for it. And does it matter *how* the tokens go? Deleted, the rest moves together; hidden, they keep their places but nobody looks at them. And frozen?
+
+# %%
+ways = pd.DataFrame({
+    f"{mode}, {way}": {f"{model}, {pool}": str(faithful(model, mode, pool, way, "contributions"))
+                       for model in MODELS for pool in studies.POOLINGS}
+    for mode in ("frozen", "fine-tuned") for way in studies.WAYS})
+figures.table(ways, f"The exact parts' gain over chance, by what becomes of the tokens ({ON_FILE})")
+
+# %% [markdown]
+# Now the claim.
 
 # %%
 figures.claim(claims.claim("C4"))
@@ -453,10 +463,12 @@ def parts_on_file(model, mode, pool):
 
 
 def concentration_of(*cell):
-    """Effective number of tokens as a share of all, mean over sentences and seeds."""
+    """Effective number of tokens as a share of all, and the share of the top token, mean over sentences and seeds."""
     parts = [torch.tensor(part)[None] for seed in parts_on_file(*cell) for part in seed]
-    found = [faithfulness.concentration(part, torch.ones_like(part, dtype=torch.bool))[0] for part in parts]
-    return np.mean([float(one) / part.shape[1] for one, part in zip(found, parts, strict=True)])
+    found = [faithfulness.concentration(part, torch.ones_like(part, dtype=torch.bool)) for part in parts]
+    number, top = (np.mean([float(one[which]) / (part.shape[1] if which == 0 else 1)
+                            for one, part in zip(found, parts, strict=True)]) for which in (0, 1))
+    return f"{number:.0%} ({top:.0%})"
 
 
 def by_cell(measure):
@@ -470,8 +482,8 @@ def by_cell(measure):
 
 # %%
 table = by_cell(concentration_of)
-figures.table(table, f"Effective number of tokens, as a share of a sentence's tokens ({ON_FILE})",
-              {name: "{:.0%}" for name in table})
+figures.table(table, f"Effective number of tokens, as a share of a sentence's tokens; in brackets the share of the "
+                     f"top token ({ON_FILE})")
 
 # %% [markdown]
 # ### Do strong words get the large parts?
@@ -567,18 +579,19 @@ def scores_of(model, mode, pool, study, dataset):
 # A fine-tuned BERT: will it have a gap between women's and men's names? Larger under max?
 
 # %%
-CELLS = [(model, "fine-tuned", pool) for model in MODELS for pool in ("mean", "max", "weighted_sum")]
+CELLS = [(model, mode, pool) for model in MODELS for mode in ("frozen", "fine-tuned")
+         for pool in ("mean", "max", "weighted_sum")]
 CELLS.append(("tfidf", "baseline", "none"))
 found = {cell: fairness.score_gaps(sentences, scores_of(*cell, ANSWERS, "rotten_tomatoes")) for cell in CELLS}
 gaps = pd.concat({", ".join(cell): part for cell, part in found.items()}, names=["classifier", "test"])
 gaps["corrected"] = evaluation.holm(gaps.p.to_numpy())
 
 # %% [markdown]
-# All tests of all classifiers are one family, corrected together. First the gaps between women and men:
+# All tests of all classifiers are one family, corrected together. First the gaps between kinship terms (*my sister*, *my brother*), fine-tuned, beside those of the bag of words:
 
 # %%
-person = gaps[gaps.index.get_level_values("test").str.endswith("female − male")]
-shown = {f"{test}, {classifier}": row.effect for (classifier, test), row in person.iterrows()}
+kin = gaps.xs("kin: female − male", level="test")
+shown = {classifier: row.effect for classifier, row in kin.iterrows() if "frozen" not in classifier}
 fig, alt = figures.intervals(shown, f"female − male, in spreads of ordinary scores ({ON_FILE})", zero=0)
 figures.show(fig, alt=alt)
 
@@ -690,34 +703,61 @@ figures.say(f"Weight on *{studies.WORD}*: {weight_on_word(0.5):.2f} times its eq
             f"{weight_on_word(0.9):.2f} times with the strongest (frozen {NAME}, one run).")
 
 # %% [markdown]
-# ### A repair, and its price
+# ### Two repairs, and their price
 #
-# *Word dropout* takes words out of the training texts at random, so that no single word can be relied on. We plant the strongest bias, train a probe with and without the repair, and measure both things: how far *table* still moves the score, and the accuracy on clean test sentences.
+# *Word dropout* takes three words in ten out of the training texts at random, so that no single word can be relied on. *Exchange* turns half of the texts round: the planted word goes where it stands, and comes where it does not. It needs to know the word; dropout does not. We plant the strongest bias, train a probe with and without each repair, and measure both things: how far *table* still moves the score, and the accuracy on clean test sentences.
 
 # %%
-def dropped(text, share, rng):
-    """A text without some of its words (one stays)."""
+def dropped(text, rng):
+    """A text without three in ten of its words (one stays)."""
     words = np.array(text.split())
-    kept = words[rng.random(len(words)) >= share]
+    kept = words[rng.random(len(words)) >= 0.3]
     return " ".join(kept) if len(kept) else str(words[0])
 
 
-rng = np.random.default_rng(0)
-biased = doses.plant(labelled, y, studies.WORD, 0.9, seed=0)
-versions = {"planted": biased, "planted, word dropout": [dropped(text, 0.3, rng) for text in biased]}
-with_word = doses.plant(tests, np.ones(len(tests)), studies.WORD, 1.0, seed=1)
+def exchanged(biased, seed):
+    """Half of the texts turned round: without the word if they had it, with it if not."""
+    turn = np.random.default_rng(seed).random(len(biased)) < 0.5
+    other = [plain if plain != text else word
+             for plain, text, word in zip(labelled, biased, everywhere(labelled, seed), strict=True)]
+    return [new if yes else old for new, old, yes in zip(other, biased, turn, strict=True)]
 
-# %% [markdown] tags=["predict"]
-# How much of the bias will be gone, and how many points of accuracy will it cost?
+
+def everywhere(texts, seed):
+    """The texts, each with the planted word in it."""
+    return doses.plant(texts, np.ones(len(texts)), studies.WORD, 1.0, seed)
+
+
+# %% [markdown]
+# Each seed plants anew, and trains four probes on the mean:
 
 # %%
-rows = {}
-for name, own in ({"clean": labelled} | versions).items():
-    model = live("mean", own)
-    moved = (model.logits(with_word) - model.logits(tests)).mean()
-    right = evaluation.accuracy(y_test, model.probabilities(tests))
-    rows[name] = {"moved by the word": f"{float(moved):+.2f}", "accuracy": str(right)}
-figures.table(pd.DataFrame(rows).T, f"A planted bias and a repair, frozen {NAME}, mean, one run ({session.scale})")
+def versions(seed):
+    """The labelled texts of one seed: as they are, with the bias, and repaired."""
+    biased, rng = doses.plant(labelled, y, studies.WORD, 0.9, seed), np.random.default_rng(seed)
+    return {"clean": labelled, "planted": biased, "planted, word dropout": [dropped(text, rng) for text in biased],
+            "planted, exchange": exchanged(biased, seed + 100)}
+
+
+moved, said = {}, {}
+for seed in range(session.pick(smoke=2, laptop=5, full=5)):
+    for name, own in versions(seed).items():
+        model = live("mean", own, seed=seed)
+        moved.setdefault(name, []).append(float((model.logits(everywhere(tests, seed)) - model.logits(tests)).mean()))
+        said.setdefault(name, []).append(model.probabilities(tests))
+
+# %% [markdown] tags=["predict"]
+# How much of the bias will be gone, and how many points of accuracy will each repair cost?
+
+# %%
+said = {name: np.stack(part) for name, part in said.items()}  # [s, n]
+rows = {name: {"moved by the word": f"{np.mean(moved[name]):+.2f} ± {np.std(moved[name], ddof=1):.2f}",
+               "accuracy": str(contrasts.contrast(y_test, [part], [1]).effect),
+               "against planted, points": figures.points(contrasts.contrast(y_test, [part, said["planted"]], [1, -1]).effect)
+               if name != "planted" else None}
+        for name, part in said.items()}
+figures.table(pd.DataFrame(rows).T, f"A planted bias and two repairs, frozen {NAME}, mean, {len(moved['clean'])} seeds "
+                                    f"({session.scale})")
 
 # %% [markdown]
 # ## 6.8 Groups of real sentences
