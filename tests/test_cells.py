@@ -1,5 +1,8 @@
 """A cell of the grid: its poolings, what they are held against, and which runs it takes."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -18,21 +21,29 @@ def log_odds(right: int, turn: int = 0) -> np.ndarray:
     return sign.astype(np.float16)
 
 
+def precision(model: str, mode: str, labels: int) -> str:
+    """One cell was computed otherwise than all others."""
+    return "bfloat16" if (model, mode, labels) == ("mini-gpt2", "fine-tuned", 32) else "float32"
+
+
 @pytest.fixture(scope="module")
 def table(tmp_path_factory) -> records.Table:
     """Two models, frozen and fine-tuned, with their twins, on one data set; with fewer labels all just guess."""
     made = records.Table("smoke", tmp_path_factory.mktemp("grid"))
-    others = {"seconds": 1.0, "peak_memory_mb": 1, "configuration": "made up", "precision": "float32"}
+    others = {"seconds": 1.0, "peak_memory_mb": 1, "configuration": "made up"}
     for run in grid.plan(SETTINGS):
         if run.dataset == "imdb":
             right = RIGHT.get(run.pooling, RIGHT.get(run.model)) - 8 * run.model.endswith("random")
             found = log_odds(right + (run.mode == "fine-tuned") - (run.model.startswith("mini-gpt2")), turn=run.seed)
             for labels, part in ((run.labels, found), (16, 0 * found)):
-                made.add(vars(run) | {"labels": labels} | records.measures(LABELS, part) | others, part, LABELS)
+                row = vars(run) | {"labels": labels} | records.measures(LABELS, part) | others
+                made.add(row | {"precision": precision(run.model, run.mode, labels)}, part, LABELS)
     return made
 
 
-def test_a_cell_has_each_pooling_and_each_baseline_with_the_most_labels(table):
+def test_a_cell_has_each_pooling_and_each_baseline_with_the_most_labels(table, monkeypatch):
+    several = replace(SETTINGS, labels=SETTINGS.labels | {"imdb": (16, 32)})
+    monkeypatch.setitem(grid.SCALES, "smoke", several)
     cell = cells.read(table, "smoke", "mini-bert", "fine-tuned", "imdb")
     assert (cell.labels, cell.name) == (32, "fine-tuned mini-bert, imdb")
     found = {name: evaluation.correctness(cell.answers, part).sum(axis=1) for name, part in
@@ -41,6 +52,11 @@ def test_a_cell_has_each_pooling_and_each_baseline_with_the_most_labels(table):
                 "majority": 20, "mean, random weights": 23}  # fmt: skip
     assert {name: set(right) for name, right in found.items()} == {name: {right} for name, right in expected.items()}
     assert all(len(right) == SETTINGS.seeds for right in found.values())
+
+
+def test_the_precision_of_a_cell_is_that_of_its_own_runs(table):
+    for model, mode in product(("mini-bert", "mini-gpt2"), ("frozen", "fine-tuned")):
+        assert cells.read(table, "smoke", model, mode, "imdb").precision == precision(model, mode, 32)
 
 
 def test_a_contrast_takes_the_poolings_named_and_the_texts_chosen(table):

@@ -9,6 +9,8 @@ import pytest
 from helpers import claims, grid, records
 from helpers.claims import CLAIMS, NOT_RUN, claim, judge, ledger
 from helpers.records import NotRun, Table
+from tests.test_rules import plant, times
+from tools.made_up import results
 
 GRID = ["C1a", "C1b", "C2a", "C2b", "C3"]
 SETTINGS = replace(grid.SCALES["smoke"], labels={"imdb": (16, 32), "rotten_tomatoes": (16, 32)})
@@ -18,6 +20,11 @@ SETTINGS = replace(grid.SCALES["smoke"], labels={"imdb": (16, 32), "rotten_tomat
 def two_numbers_of_labels(monkeypatch):
     """Claims are judged with the most labels, so there have to be fewer as well."""
     monkeypatch.setitem(grid.SCALES, "smoke", SETTINGS)
+
+
+@pytest.fixture(autouse=True)
+def fast_statsmodels(monkeypatch):
+    monkeypatch.setattr("gc.collect", lambda: 0)  # statsmodels calls it for each family, 0.1 s a time
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +74,9 @@ def test_a_grid_fills_its_claims_and_no_others(tmp_path, answers):
     row = found.loc["C1a"]
     assert row.n == sum(map(len, answers.values())) and row.scale == "smoke" and 0 < row.p <= 1
     assert row.effect.low < row.effect.value < row.effect.high and row.detectable > 0.1
-    assert records.provenance("", "")["date"] in row.provenance and isinstance(row.n, int | np.integer)
+    made = records.provenance("made up", "float32")
+    assert row.provenance == "; ".join(made[told] for told in ("commit", "date", "hardware", "precision"))
+    assert isinstance(row.n, int | np.integer)
 
 
 def test_results_that_change_change_the_verdict(tmp_path, answers):
@@ -77,6 +86,26 @@ def test_results_that_change_change_the_verdict(tmp_path, answers):
     assert judge("C2a", "smoke", tmp_path).verdict == "supported"
     fill(tmp_path, answers, planted=-0.4)
     assert judge("C2a", "smoke", tmp_path).verdict == "refuted: max is beaten"
+
+
+@pytest.mark.parametrize("turns_on, supported", [({"gpt2": -1}, "C1b"), ({"rt": -1}, "C3")])
+def test_what_depends_on_the_model_is_not_what_depends_on_the_data(tmp_path, monkeypatch, turns_on, supported):
+    made = results(np.random.default_rng(1), plant(**turns_on))
+    monkeypatch.setattr(claims.rules, "read", lambda table, scale: made)
+    verdicts = {number: judge(number, "smoke", tmp_path).verdict for number in ("C1b", "C3")}
+    assert verdicts == dict.fromkeys(verdicts, "no detectable difference") | {supported: "supported"}
+
+
+def test_the_ledger_shows_the_test_that_decides_in_its_unit(tmp_path, answers, monkeypatch):
+    one = {"model": "mini-bert", "pooling": "max", "mode": "frozen", "dataset": "imdb", "labels": 32, "seed": 0}
+    fill(tmp_path, answers, runs=lambda run: vars(run) == one)  # somewhere to come from
+    made = results(np.random.default_rng(1), plant() | times(0.4, plant("weighted_sum")))
+    monkeypatch.setattr(claims.rules, "read", lambda table, scale: made)
+    found, evidence = ledger("smoke", tmp_path), claims.rules.max_is_best(made).evidence
+    assert list(evidence.test) == ["max − mean", "max − weighted_sum"] and evidence.p[0] < evidence.p[1] < 0.05
+    decides = ["test", "effect", "p", "detectable"]
+    assert found.loc["C2a", decides].to_dict() == evidence.loc[1, decides].to_dict(), "the weaker one, not the first"
+    assert found.unit[GRID].to_dict() == dict.fromkeys(GRID, "share") | {"C2b": "ratio"}
 
 
 @pytest.mark.parametrize("missing", [{"seed": 2}, {"dataset": "imdb"}, {"pooling": "weighted_sum"}])
@@ -102,6 +131,14 @@ def test_rows_of_two_precisions_decide_nothing(tmp_path, answers):
     fill(tmp_path, answers, precision=lambda run: "bfloat16" if run.name.startswith(half) else "float32")
     found = ledger("smoke", tmp_path).verdict
     assert found.C1a == NOT_RUN and found.C2a == "no detectable difference"
+
+
+def test_models_that_were_asked_about_different_texts_are_not_compared(tmp_path, answers):
+    for model, labels in (("mini-bert", answers), ("mini-gpt2", answers | {"imdb": 1 - answers["imdb"]})):
+        asked = {"model": model, "mode": "fine-tuned", "dataset": "imdb", "labels": 32}
+        fill(tmp_path, labels, runs=lambda run, asked=asked: asked.items() <= vars(run).items())
+    with pytest.raises(ValueError, match="about other test texts of imdb: run the grid to its end"):
+        judge("C1a", "smoke", tmp_path)
 
 
 def test_seeds_beyond_the_planned_ones_change_nothing(tmp_path, answers):

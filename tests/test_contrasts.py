@@ -1,6 +1,7 @@
 """Contrasts: by hand, on planted effects, and on noise of texts and of runs."""
 
 import math
+import statistics
 from itertools import product
 
 import numpy as np
@@ -128,10 +129,27 @@ def test_a_contrast_of_spreads_by_hand():
         x, y = np.where(swap, centred[1], centred[0]), np.where(swap, centred[0], centred[1])
         values.append((x.std(ddof=1) - y.std(ddof=1)) / (x.std(ddof=1) + y.std(ddof=1)))
     assert found.p == pytest.approx(np.mean(np.abs(values) >= 1 / 3 - 1e-9))
-    parts = [np.delete(pair, seed, axis=1).std(axis=1, ddof=1) for seed in range(3) for pair in [np.vstack([a, b])]]
-    left = [(one - other) / (one + other) for one, other in parts]
-    assert found.error == pytest.approx(math.sqrt(2 / 3 * sum((np.array(left) - np.mean(left)) ** 2)))
-    assert found.freedom == pytest.approx(2)
+
+
+def test_the_error_of_a_contrast_of_spreads_is_a_jackknife_over_the_seeds_of_each_group():
+    rng, seeds, groups = np.random.default_rng(13), 4, ["imdb", "rt", "imdb"]
+    a, b = rng.normal(0, 2, (3, seeds)), rng.normal(0, 1, (3, seeds))
+
+    def mean_without(group: str, seed: int) -> float:
+        found = []
+        for cell, name in enumerate(groups):
+            kept = [other for other in range(seeds) if name != group or other != seed]
+            one, other = statistics.stdev(a[cell, kept]), statistics.stdev(b[cell, kept])
+            found.append((one - other) / (one + other))
+        return statistics.mean(found)
+
+    variances = []
+    for group in ("imdb", "rt"):
+        left = [mean_without(group, seed) for seed in range(seeds)]
+        variances.append((seeds - 1) / seeds * sum((one - statistics.mean(left)) ** 2 for one in left))
+    found = spread(a, b, groups)
+    assert min(variances) > 0 and found.error == pytest.approx(math.sqrt(sum(variances)))
+    assert found.freedom == pytest.approx(sum(variances) ** 2 / sum(one**2 / (seeds - 1) for one in variances))
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.75])

@@ -232,6 +232,12 @@ def test_identical_all_right_and_all_wrong():
     assert apart.p == pytest.approx(2 / 2**5)
 
 
+def test_a_probability_of_one_lies_in_the_last_bin():
+    # 0.95 is 0.05 too low and 1.0 a whole 1 too high: together 0.95. In a bin of its own 1.0 would give 1.05 in all.
+    found = evaluation.calibration_error(np.array([1, 0]), np.array([0.95, 1.0]))
+    assert found == pytest.approx(0.95 / 2)
+
+
 def test_one_half_is_not_positive():
     assert correctness([0, 1], [0.5, 0.5]).tolist() == [[1, 0]]
     assert correctness([0, 1], [[0.49, 0.51], [0.51, 0.49]]).tolist() == [[1, 1], [0, 0]]

@@ -182,6 +182,18 @@ def test_gaps_are_drawn_and_told_in_points(shown):
     assert alt == "gap, in points: max − mean -4.0 [-6.0, -2.0]."
 
 
+def test_lines_carry_their_intervals_and_tell_where_they_begin_and_end(shown):
+    found = [Interval(0.6, 0.57, 0.61), Interval(0.65, 0.6, 0.7), Interval(0.7, 0.68, 0.75)]
+    figure, alt = figures.lines({"mean": found, "max": found[::-1]}, [100, 300, 1000], "labels", "accuracy")
+    for container, expected in zip(figure.axes[0].containers, (found, found[::-1]), strict=True):
+        line, _, (bars,) = container.lines
+        assert list(line.get_xdata()) == [100, 300, 1000]
+        assert list(line.get_ydata()) == [one.value for one in expected]
+        ends = [end for bar in bars.get_segments() for end in bar[:, 1]]
+        assert ends == pytest.approx([end for one in expected for end in (one.low, one.high)])
+    assert alt == "accuracy by labels: mean from 0.60 to 0.70; max from 0.70 to 0.60."
+
+
 def test_a_learning_curve_shows_both_losses_beside_guessing(shown):
     history = [{"step": 4, "training": 0.7, "validation": 0.69}, {"step": 8, "training": 0.5, "validation": 0.61}]
     figure, alt = figures.learning_curve(history)
@@ -232,3 +244,13 @@ def test_the_ledger_shows_what_was_run_and_what_was_not(shown, tmp_path):
     first, second = re.findall("<tr>.*?</tr>", shown[0][0]["text/html"], re.S)[2:4]
     assert all(part in first for part in ("max − mean", "+1.2 [-0.4, +2.8]", "0.020", "3.1", ">4000<", "supported"))
     assert "not run at this scale" in second and "nan" not in second.lower() and "–" in second
+
+
+def test_the_ledger_writes_a_ratio_as_a_ratio(shown, tmp_path):
+    frame = claims.ledger("laptop", tmp_path).astype({name: object for name in ("effect", "unit", "detectable")})
+    row = {"unit": "ratio", "effect": Interval(1.22, 0.95, 1.57), "detectable": 1.6}
+    for name, value in row.items():
+        frame.at["C2b", name] = value
+    figures.ledger(frame, "The ledger at laptop")
+    html = shown[0][0]["text/html"]
+    assert "1.22 [0.95, 1.57]" in html and ">1.60<" in html and "122.0" not in html and "160.0" not in html

@@ -70,6 +70,21 @@ def test_the_best_depends_on_something_only_where_the_order_turns_round(planted,
     assert verdict(rules.best_depends_on_data, planted) == of_data
 
 
+@pytest.mark.parametrize("bert, gpt2, expected", [
+    (0.001, 0.001, TURNS),
+    (0.005, 0.005, GROWS),  # six tests (Holm) of five rules: either correction alone would leave it below 0.05
+    (0.001, 0.5, GROWS), (0.5, 0.001, GROWS),
+])  # fmt: skip
+def test_both_ends_of_a_turn_have_to_be_shown_at_the_corrected_level(bert, gpt2, expected):
+    def gaps(of_max: float, p: float) -> dict:
+        """Max is ahead of the mean, or behind it; with the weighted sum between them nothing is shown."""
+        values = dict(zip(rules.PAIRS, ((of_max, p), (of_max / 2, 1.0), (-of_max / 2, 1.0)), strict=True))
+        return {pair: Contrast(Interval(value, 0, 0), p, 0.01, 30.0) for pair, (value, p) in values.items()}
+
+    ends = {"bert": gaps(0.05, bert), "gpt2": gaps(-0.05, gpt2)}
+    assert rules._turning(gaps(0.1, 1e-9), ends, results(np.random.default_rng(0))).verdict == expected
+
+
 @pytest.mark.parametrize("planted, expected", [
     ({}, NO_DIFFERENCE),
     (plant(), "supported"),
@@ -93,6 +108,12 @@ def test_a_larger_spread_is_found_in_twelve_cells(wild, expected):
              made.predictions["gpt2", "frozen", "rt"].items()}  # fmt: skip
     alone = contrasts.spread(*rules._accuracies(made), [data for *_, data in made.planned])
     assert found.evidence.p.item() == pytest.approx(min(1, 5 * alone.p)), "corrected for five rules"
+    effect = found.evidence.effect.item()
+    ends = (alone.effect.low, alone.effect.value, alone.effect.high, alone.detectable(0.05 / 5))
+    assert max(ends) < 0.999, "a contrast of nearly 1 would be cut off"
+    ratios = [(1 + end) / (1 - end) for end in ends]
+    assert [effect.low, effect.value, effect.high, found.evidence.detectable.item()] == pytest.approx(ratios)
+    assert effect.low < effect.value < effect.high
     ratio = right["weighted_sum"].std(ddof=1) / right["mean"].std(ddof=1)
     assert rules.spreads(made).ratio["gpt2, frozen, rt"] == pytest.approx(ratio)
 
