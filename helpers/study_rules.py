@@ -24,7 +24,7 @@ MODE = "fine-tuned"
 def explained(scale: str, folder: Path) -> Verdict:
     """C4: how faithful the exact parts are under the mean and under max, on the BERT and on the GPT-2."""
     settings, table = settings_of(scale), studies.table("explained", scale, folder)
-    found = {}
+    found, texts = {}, []
     for model in settings.pair:
         own = {}
         for pool in ("mean", "max"):
@@ -32,7 +32,8 @@ def explained(scale: str, folder: Path) -> Verdict:
             # [s, ways, methods, kinds, n] -> [s, n]: deletion, contributions, both kinds of gain
             own[pool] = gains[:, 0, 0].mean(axis=1) / most[:, 0].mean()
         found[f"mean − max, {model}"] = contrasts.over(own["mean"] - own["max"])
-    return _judged(found, table.rows, "the parts under max are the more faithful", "part")
+        texts.append(own["mean"].shape[1])
+    return _judged(found, texts, "the parts under max are the more faithful", "part")
 
 
 def reactions(scale: str, folder: Path) -> Verdict:
@@ -51,7 +52,7 @@ def reactions(scale: str, folder: Path) -> Verdict:
     response = (by_word[0] + by_word[1] - by_word[2] - by_word[3]) / 2  # [s, words]
     strength = pd.DataFrame(given).groupby("word", sort=False).strength.first().to_numpy()
     found["max − mean, slope over the rating"] = doses.slope(strength, response)[0]
-    return _judged(found, pd.concat([gaps.rows, table.rows]), "max reacts less", "spread")
+    return _judged(found, [cube.shape[1], len(strength)], "max reacts less", "spread")  # templates, words
 
 
 def _runs(study: str, settings: Settings, model: str, pool: str) -> list[grid.Run]:
@@ -87,13 +88,13 @@ def _by_word(given: list[doses.Dose], response: np.ndarray) -> np.ndarray:
     return np.stack([response[:, words.index[words == word]].mean(axis=1) for word in words.unique()], axis=1)
 
 
-def _judged(found: dict[str, Contrast], rows: pd.DataFrame, against: str, unit: str) -> Verdict:
+def _judged(found: dict[str, Contrast], sizes: list[int], against: str, unit: str) -> Verdict:
     """Supported if all tests point where the claim says, refuted if all point the other way."""
     p = np.minimum(1, RULES * evaluation.holm(np.array([one.p for one in found.values()])))
     level = ALPHA / RULES / len(found)
     evidence = pd.DataFrame({
         "test": list(found), "effect": [one.effect for one in found.values()], "p": p,
-        "detectable": [one.detectable(level) for one in found.values()], "n": len(rows),
+        "detectable": [one.detectable(level) for one in found.values()], "n": sizes,
     })  # fmt: skip
     sure, ahead = p < ALPHA, np.array([one.effect.value > 0 for one in found.values()])
     weaker = int(p.argmax())  # it takes all of them, so the weakest one decides

@@ -54,9 +54,13 @@ def test_what_is_planted_is_found_in_its_units(tmp_path):
     found = study_rules.explained("smoke", tmp_path)
     assert found.verdict == "supported"
     assert [one.value for one in found.evidence.effect] == pytest.approx([0.2, 0.2], abs=0.07), "0.08 of 0.4"
+    assert found.evidence.n.tolist() == [40, 40], "texts"
     found = study_rules.reactions("smoke", tmp_path)
     assert found.verdict == "supported"
     assert [one.value for one in found.evidence.effect] == pytest.approx([0.5, 0.3], abs=0.06)
+    kin = {one.template for one in studies.sentences() if one.slot == "kin"}
+    words = {one.word for one in studies.dosed(study_rules._runs("doses", SETTINGS, "mini-bert", "mean")[0], SETTINGS)}
+    assert found.evidence.n.tolist() == [len(kin), len(words)], "templates, and words"
 
 
 def test_the_opposite_refutes(tmp_path):
