@@ -894,7 +894,7 @@ for ends in itertools.product(["minilm"] * ("minilm" in SETTINGS.rates), ("froze
 #
 # ## 5.13 The ledger so far
 #
-# All claims of the course, with what has been run. The same code fills it again in chapter 9. *unit* says what effect and detectable are given in; *n* counts test texts, for C2b cells of the grid.
+# All claims of the course, with what has been run. The same code fills it again in chapter 9. *unit* says what effect and detectable are given in; *n* counts what was sampled: test texts, or for C2b cells of the grid. Claims of later chapters fill up as their studies are run.
 
 # %%
 figures.ledger(claims.ledger(ON_FILE), f"The claims ledger ({ON_FILE})")
