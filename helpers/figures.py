@@ -228,6 +228,11 @@ def points(effect: Interval) -> str:
     return f"{100 * effect.value:+.1f} [{100 * effect.low:+.1f}, {100 * effect.high:+.1f}]"
 
 
+def p_value(p: float) -> str:
+    """Write a p value for a sentence: "p 0.031", "p <0.001"."""
+    return "p <0.001" if p < 0.001 else f"p {p:.2g}"
+
+
 def say(text: str) -> None:
     """Display a sentence (Markdown) whose numbers come from results: prose never carries them by hand."""
     display(Markdown(text))

@@ -404,7 +404,7 @@ figures.show(fig, alt=alt)
 change = {dataset: cell(BERT, "frozen", dataset).between(["max", "mean"], [1, -1], (part == 3, part == 0))
           for dataset, part in quarter.items()}
 p = evaluation.holm(np.array([gap.p for gap in change.values()]))
-told = "; ".join(f"{name} {figures.points(gap.effect)} points, corrected p {one:.2g}"
+told = "; ".join(f"{name} {figures.points(gap.effect)} points, corrected {figures.p_value(one)}"
                  for (name, gap), one in zip(change.items(), p, strict=True))
 figures.say(f"From the shortest to the longest quarter, max − mean changes by: {told}.")
 
@@ -522,7 +522,7 @@ figures.show(fig, alt=f"Accuracy by group and pooling: {told}.")
 harder = {name: tuned.between(["mean"], [1], (chosen, ~chosen)) for name, chosen in slices.items()}
 corrected = evaluation.holm(np.array([gap.p for gap in harder.values()]))
 figures.say("Inside minus outside, in points: " + "; ".join(
-    f"*{name}* {figures.points(gap.effect)}, corrected p {p:.2g}"
+    f"*{name}* {figures.points(gap.effect)}, corrected {figures.p_value(p)}"
     for (name, gap), p in zip(harder.items(), corrected, strict=True)) + ".")
 
 # %% [markdown]
@@ -604,7 +604,7 @@ figures.table(found.rename_axis(["trained on", "tested on"]), f"Frozen {encoder.
 for source, target in (data.NAMES, data.NAMES[::-1]):
     costs = {pool: evaluation.compare(labels[target][2], said[pool][source, target], said[pool][target, target])
              for pool in ("mean", "max")}
-    told = "; ".join(f"{pool} {figures.points(gap.effect)} (p {gap.p:.2g})" for pool, gap in costs.items())
+    told = "; ".join(f"{pool} {figures.points(gap.effect)} ({figures.p_value(gap.p)})" for pool, gap in costs.items())
     figures.say(f"- Trained on {source}, tested on {target}, against training on {target} itself, in points: {told}.")
 
 # %% [markdown]
@@ -687,7 +687,7 @@ figures.show(fig, alt=f"Reliability diagrams of {BERT} on reviews. Mean expected
 # %% [markdown]
 # A curve that is flatter than the diagonal belongs to a model that is too sure of itself.
 
-# %%
+# %% [markdown]
 # The error of a *perfect* model is not zero: in a group of a hundred texts the share of positive ones moves by luck. So beside each error stands that of a model whose labels are drawn from its own probabilities.
 
 # %%
@@ -761,7 +761,7 @@ WHOLE = "TF-IDF, whole text"
 for model in SETTINGS.rates:
     top = board.loc["imdb", "fine-tuned", model].idxmax()
     gap = cell(model, "fine-tuned", "imdb").contrast([top, WHOLE], [1, -1])
-    figures.say(f"- *Fine-tuned {model}*, {top}: {figures.points(gap.effect)} points, p {gap.p:.2g} (not corrected).")
+    figures.say(f"- *Fine-tuned {model}*, {top}: {figures.points(gap.effect)} points, {figures.p_value(gap.p)} (not corrected).")
 
 # %% [markdown]
 #
@@ -793,7 +793,7 @@ for dataset, one in read_more.items():
     top = max(one.poolings, key=lambda pool: evaluation.correctness(one.answers, one.poolings[pool]).mean())
     gap = one.contrast([top, BAG], [1, -1])
     figures.say(f"- *{dataset}*, {top}: {figures.points(gap.effect)} points against TF-IDF on the same part, "
-                f"p {gap.p:.2g} (not corrected).")
+                f"{figures.p_value(gap.p)} (not corrected).")
 
 # %% [markdown]
 # Are the gaps to the mean those of the mini GPT-2? Side by side, without *first*, which sees one token only, on either (chapter 4):
