@@ -96,7 +96,8 @@ def test_a_drift_is_seen_however_the_seeds_differ_in_it(now):
 
 def test_small_or_even_moves_are_no_drift():
     recorded = right(700, 720, 740, 760, 780)
-    assert not drift.judge(recorded, right(696, 716, 736, 756, 776), 8)["drift"], "certain or not, too small to matter"
+    small = drift.judge(right(3000, 3010, n=4000), right(2984, 2994, n=4000), 2)
+    assert small["p"] < 0.001 and not small["drift"], "certain, and too small to matter: 0.4 points"
     assert not drift.judge(recorded, right(690, 710, 730, 750, 770), 8)["drift"], "ten texts one way, of forty tests"
     rounded = recorded.copy()
     for seed, count in enumerate((700, 720, 740, 760, 780)):  # a tenth moves: 55 texts lost and 45 won
