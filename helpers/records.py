@@ -131,7 +131,7 @@ class Rows:
             return
         try:
             self.rows = pd.read_csv(self._csv, dtype={"commit": str, "configuration": str})
-        except (ValueError, UnicodeDecodeError) as error:  # an empty or binary file, or rows that do not fit
+        except ValueError as error:  # an empty or binary file, or rows that do not fit
             raise ValueError(f"{self._csv.name} is no table: fetch it again.") from error
         if missing := [column for column in [*key, "configuration", *arrays] if column not in self.rows]:
             raise ValueError(f"{self._csv.name} has no column {', '.join(missing)}: fetch it again.")

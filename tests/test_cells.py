@@ -68,6 +68,25 @@ def test_a_contrast_takes_the_poolings_named_and_the_texts_chosen(table):
     assert missed.any() and cell.contrast(["max", "majority"], [1, -1], missed).effect.value <= 0
 
 
+def test_two_groups_of_texts_are_compared_under_the_same_runs(table):
+    cell = cells.read(table, "smoke", "mini-bert", "frozen", "imdb")
+    early = np.arange(40) < 10
+    right = [evaluation.correctness(cell.answers, cell.poolings[pool]) for pool in ("max", "mean")]
+    gap = right[0] - right[1]
+    found = cell.between(["max", "mean"], [1, -1], (early, ~early))
+    assert found.effect.value == pytest.approx(gap[:, early].mean() - gap[:, ~early].mean())
+
+
+def test_a_pooling_without_a_seed_of_the_others_is_no_cell(table, tmp_path):
+    """As many seeds, but not the same ones: rows would be paired that do not belong together."""
+    other = records.Table("smoke", tmp_path)
+    for row in table.rows.to_dict("records"):
+        moved = (row["model"], row["mode"], row["pooling"], row["seed"]) == ("mini-bert", "frozen", "max", 2)
+        other.add(row | ({"seed": 7} if moved else {}), table.array(row, "checksum"), LABELS)
+    with pytest.raises(records.NotRun, match="frozen mini-bert on imdb: not every pooling has the same seeds"):
+        cells.read(other, "smoke", "mini-bert", "frozen", "imdb")
+
+
 def test_what_was_not_run_is_not_a_cell(table):
     with pytest.raises(records.NotRun, match="not run at this scale"):
         cells.read(table, "smoke", "mini-bert", "frozen", "rotten_tomatoes")
