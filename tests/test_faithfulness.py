@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import encoders, pooling
+from helpers import encoders, pooling, studies
 from helpers.classifiers import frozen
 from helpers.faithfulness import SHARES, Eraser, agreement, concentration, faithfulness, gains
 from helpers.heads import PooledProbe, Probe
-from tests.bag import classifier
+from tests.bag import DIM, classifier
 
 pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
 
@@ -151,3 +151,40 @@ def test_agreement_is_spearmans_over_all_words():
     for wrong in (a[:9], [np.ones(3)] * 20):
         with pytest.raises(ValueError, match="ten texts are needed"):
             agreement(wrong, wrong)
+
+
+# Which method finds what, on a model of which the truth is known: and which fails, and by how much?
+
+#: Share of the scores' mass that lies on the tokens that decide: one "warm" among eight words, then four.
+FOUND = {
+    "contributions": (1.0, 1.0),
+    "gradients": (1.0, 1.0),
+    "weights": (1 / 10, 4 / 10),  # all ten tokens alike, [CLS] and [SEP] too: no better than chance
+}
+
+
+@pytest.mark.parametrize("name", ["mean", "max", "weighted_sum"])
+def test_which_method_finds_what_decides(bert, name):
+    model = classifier(bert, pooling.make(name, DIM), {"warm": 6.0})
+    texts = {"a film and warm the end of it": [4], "warm film warm the warm of warm it": [1, 3, 5, 7]}
+    for which, (text, places) in enumerate(texts.items()):
+        for method, score in zip(studies.METHODS, studies.scores(model, text, torch.zeros(DIM)), strict=True):
+            mass = score.abs() / score.abs().sum()
+            # Max's own weights: the word wins one dimension of eight, and ties in the others go to the first token.
+            won = name == "max" and method == "weights"
+            found = 1 / DIM if won else FOUND[method][which]
+            assert float(mass[places].sum()) == pytest.approx(found, abs=1e-3), method
+            # Of equal tokens max names one, however many there are.
+            named = 1 if name == "max" else len(places)
+            assert int((mass[places] > 0.01).sum()) == named, method
+
+
+def test_where_parts_fail_by_how_much_a_runner_up(bert):
+    """Under max one of two equal words has the whole part, and its fall is zero; under the mean each has its half."""
+    for module, expected in ((pooling.Max(), 0.0), (pooling.Mean(), 0.3)):
+        model = classifier(bert, module, {"warm": 6.0})
+        eraser = Eraser(model, ["warm film and warm the end of it"], "hiding")
+        scores = studies.scores(model, "warm film and warm the end of it", torch.zeros(DIM))[0]
+        fall = eraser.erase([scores]).comprehensiveness[0, 0]  # one token of eight goes
+        whole, rest = (1 / (1 + np.exp(-value)) for value in ((12 / 10, 6 / 9) if expected else (6.0, 6.0)))
+        assert fall == pytest.approx(whole - rest, abs=1e-4) and (fall > 0.05) == bool(expected)

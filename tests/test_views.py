@@ -5,9 +5,15 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
-from helpers import views
+from helpers import explain, pooling, views
+from helpers.classifiers import frozen
+from helpers.heads import PooledProbe, Probe
 from helpers.views import bundle
+from helpers.words import words_of
+
+ALLOWED = ("table", "caption", "tbody", "tr", "th", "td", "ruby", "bdi", "rp", "rt")
 
 NASTY = ["<script>alert(1)</script>", '<img src=x onerror="alert(1)">', "\u202eedisrevo", "👩‍👩‍👧", "it's", "a\x00b",
          "&amp;"]  # fmt: skip
@@ -28,7 +34,7 @@ def contrast(one: str, other: str) -> float:
 def test_what_a_review_holds_stays_text():
     made = bundle({"mean & <b>max</b>": (NASTY, np.linspace(-1, 1, len(NASTY)))}, "A <i>caption</i>")["text/html"]
     tags = set(re.findall(r"<\s*/?\s*([a-zA-Z]+)", made))
-    assert tags == {"table", "caption", "tbody", "tr", "th", "td", "ruby", "bdi", "rp", "rt"}
+    assert tags == {*ALLOWED}
     assert "onerror" not in re.sub(r">[^<]*<", "><", made), "not as an attribute"
     shown = [html.unescape(word) for word in re.findall(r"<bdi>(.*?)</bdi>", made)]
     assert shown == [*NASTY[:5], "a\ufffdb", "&amp;"], "each word is there, inside its own direction"
@@ -61,3 +67,24 @@ def test_nothing_to_colour_and_nothing_that_fits():
     for scores in (np.zeros(3), np.array([np.nan, 0.0])):
         with pytest.raises(ValueError, match="one finite score a word"):
             bundle({"mean": (["a", "b"], scores)}, "Wrong")
+
+
+@pytest.mark.parametrize("review", [
+    'A <script>alert("x")</script> film', "Warm <img src=x onerror=alert(1)> and <b>funny",
+    "dull \u202e\u2067 film \u202d end", "A funny 👩‍👩‍👧 film 🎬🎬", "a warm and funny film " * 1000, "",
+])  # fmt: skip
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_a_review_goes_the_whole_way(review, family, request):
+    """Text, tokens, exact parts, words, view: nothing is believed, nothing breaks, nothing grows without bound."""
+    encoder = request.getfixturevalue(family)
+    model = frozen(encoder, PooledProbe(pooling.Max(), Probe(torch.randn(9, encoder.dim))), 32)
+    ids, mask = encoder.pad(encoder.tokens([review or " "], 32))
+    with torch.no_grad():
+        parts = explain.contributions(model.states(ids, mask), mask, model.pooling, model.head)
+    words = words_of(encoder, review or " ", 32)
+    made = bundle({"max": (words.words, words.sums(parts[0]))}, "A review")["text/html"]
+    assert set(re.findall(r"<\s*/?\s*([a-zA-Z]+)", made)) <= {*ALLOWED}
+    shown = [html.unescape(word) for word in re.findall(r"<bdi>(.*?)</bdi>", made)]
+    rest = iter(review.split())
+    assert all(word in rest for word in shown) and len(shown) <= 32, "in order; a mark that no token holds has no score"
+    assert len(made) < 10_000
