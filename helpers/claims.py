@@ -106,8 +106,9 @@ CLAIMS = (
     ),
     Claim(
         "C4", "Mean is the easiest to explain, max the hardest; the weighted sum is as interpretable as its weights.",
-        "How much the logit falls without the tokens that a pooling is said to rest on, less a random order in "
-        "the same model, as a part of what there is to lose (fine-tuned BERT and GPT-2, single sentences).",
+        "How far the probability of an answer falls without the tokens with the largest parts, and how little with "
+        "them alone: each against a random order in the same model, as a part of what there is to lose (fine-tuned "
+        "BERT and GPT-2, single sentences).",
         "Supported: mean is above max on both models. Refuted: max is above mean on both. Depends: one is shown.",
         "6", "python -m helpers.studies", lambda found: study_rules.explained(found.scale, found.folder),
     ),

@@ -32,6 +32,9 @@ NEEDED = {
     "statsmodels": "statsmodels",
     "seaborn": "seaborn",
     "platformdirs": "platformdirs",
+    "captum": "captum",
+    "fairlearn": "fairlearn",
+    "vaderSentiment": "vaderSentiment==3.3.2",
     REVIEWS.distribution: f"{REVIEWS.distribution}=={REVIEWS.version}",
     MINILM.distribution: f"{MINILM.distribution}=={MINILM.version}",
 }

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from helpers.course import NEEDED as COLAB_NEEDED
 from helpers.sources import SMOLLM2
 from tools.check_python import NEEDED, complaint
 from tools.project import ROOT
@@ -91,3 +92,19 @@ def test_continuous_integration_runs_the_test_command_of_the_readme():
     assert "make test" in text("README.md")
     assert text(".ci/run").strip().splitlines()[-2:] == ["make smollm2", "make test"], "nothing optional is skipped"
     assert ".ci/run" in text(".github/workflows/test.yml")
+
+
+#: Part of Colab's own image, as its package list of 2026 has it, or not imported by any chapter.
+COLAB_HAS = {
+    "torch", "numpy", "transformers", "sentence-transformers", "scikit-learn", "scipy", "pandas", "tqdm", "psutil",
+    "filelock", "huggingface-hub", "safetensors", "jupyterlab", "distributed",
+}  # fmt: skip
+
+
+def test_colab_gets_each_package_that_it_lacks():
+    needed = {canonicalize_name(name): Requirement(one) for name, one in COLAB_NEEDED.items()}
+    dependencies = {canonicalize_name(one.name): one for one in map(Requirement, PROJECT["dependencies"])}
+    assert set(needed) == set(dependencies) - COLAB_HAS
+    for name, one in needed.items():
+        exact = [spec for spec in dependencies[name].specifier if spec.operator == "=="]
+        assert not exact or one.specifier == dependencies[name].specifier, "the same version where one is pinned"
