@@ -1,7 +1,7 @@
 """A text whose words are coloured by a score: the same in JupyterLab, on Colab and in the book, in light and dark.
 
-Whatever stands in a review is shown as text: marks are escaped, and a mark that turns the reading direction round ends
-with its word.
+Whatever stands in a review is shown as text: tags are escaped, and a mark that turns the reading direction round, which
+could turn a score's digits round too, is shown as a mark.
 """
 
 import unicodedata
@@ -13,6 +13,7 @@ import numpy as np
 from helpers.figures import INK, PAPER
 
 MOST_WORDS = 200
+TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # marks of direction
 UP, DOWN = (1, 115, 178), (222, 143, 5)  # blue and orange of seaborn's colour-blind palette
 STRONGEST = 0.6  # how much of the colour the largest score gets: the ink stays readable on it
 
@@ -42,11 +43,12 @@ def bundle(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -> d
         largest = max((abs(score) for _, score in shown), default=0.0)
         rest = f" … and {len(words) - MOST_WORDS:,} more words" if len(words) > MOST_WORDS else ""
         marked = " ".join(_marked(word, score, largest) for word, score in shown)
-        lines.append(f'<tr><th style="text-align:left;vertical-align:middle">{escape(name)}</th>'
-                     f'<td style="text-align:left;line-height:2.4">{marked}{rest}</td></tr>')  # fmt: skip
+        lines.append(f'<tr><th style="text-align:left;vertical-align:top;line-height:2.4">{escape(name)}</th>'
+                     f'<td style="text-align:left;vertical-align:top;line-height:2.4">{marked}{rest}</td></tr>')  # fmt: skip
         plain.append(f"{name}: " + " ".join(f"{word} ({score:+.2f})" for word, score in shown) + rest)
-    style = f"background:{PAPER};color:{INK};border-collapse:collapse"
-    html = f'<table style="{style}"><caption>{escape(caption)}</caption><tbody>{"".join(lines)}</tbody></table>'
+    paper = f"background:{PAPER};color:{INK}"  # a caption stands outside of its table's background
+    html = (f'<table style="{paper};border-collapse:collapse"><caption style="{paper}">{escape(caption)}</caption>'
+            f'<tbody>{"".join(lines)}</tbody></table>')  # fmt: skip
     return {"text/html": html, "text/plain": "\n".join(plain)}
 
 
@@ -63,4 +65,4 @@ def _marked(word: str, score: float, largest: float) -> str:
 
 def _visible(word: str) -> str:
     """A control character has no look of its own: a mark takes its place."""
-    return "".join("\ufffd" if unicodedata.category(one) == "Cc" else one for one in word)
+    return "".join("\ufffd" if unicodedata.category(one) == "Cc" or one in TURNING else one for one in word)
