@@ -15,6 +15,7 @@ from helpers.figures import INK, PAPER
 MOST_WORDS = 200
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # marks of direction
 UP, DOWN = (1, 115, 178), (222, 143, 5)  # blue and orange of seaborn's colour-blind palette
+LINE = "text-align:left;vertical-align:top;line-height:2.4"
 STRONGEST = 0.6  # how much of the colour the largest score gets: the ink stays readable on it
 
 
@@ -43,8 +44,7 @@ def bundle(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -> d
         largest = max((abs(score) for _, score in shown), default=0.0)
         rest = f" … and {len(words) - MOST_WORDS:,} more words" if len(words) > MOST_WORDS else ""
         marked = " ".join(_marked(word, score, largest) for word, score in shown)
-        lines.append(f'<tr><th style="text-align:left;vertical-align:top;line-height:2.4">{escape(name)}</th>'
-                     f'<td style="text-align:left;vertical-align:top;line-height:2.4">{marked}{rest}</td></tr>')  # fmt: skip
+        lines.append(f'<tr><th style="{LINE}">{escape(name)}</th><td style="{LINE}">{marked}{rest}</td></tr>')
         plain.append(f"{name}: " + " ".join(f"{word} ({score:+.2f})" for word, score in shown) + rest)
     paper = f"background:{PAPER};color:{INK}"  # a caption stands outside of its table's background
     html = (f'<table style="{paper};border-collapse:collapse"><caption style="{paper}">{escape(caption)}</caption>'
