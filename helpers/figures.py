@@ -110,7 +110,7 @@ def comparisons(frame: pd.DataFrame, caption: str) -> None:
             "accuracy [95%]": [str(Interval(row.accuracy, row.low, row.high)) for row in frame.itertuples()],
             "seed SD": frame.seed_sd,
             "difference [95%]": [None if pd.isna(effect.value) else points(effect) for effect in effects],
-            "corrected p": frame.p_holm.map(_p),
+            "corrected p": frame.p_holm.map(p_number, na_action="ignore"),
             "detectable": 100 * frame.detectable,
         },
         index=frame.index,
@@ -207,10 +207,10 @@ def verdict(one: Claim, found: Verdict, scale: str) -> None:
     for column in shown.columns.drop(["p", "p_equal", "n"], errors="ignore"):
         shown[column] = [_effect(value, found.unit) for value in shown[column]]
     if "p_equal" in shown:
-        shown["p_equal"] = shown.p_equal.map(_p)
+        shown["p_equal"] = shown.p_equal.map(p_number, na_action="ignore")
     unit = UNITS[found.unit]
     caption = f"Evidence on {one.id} ({scale}); effects {unit}, 95% intervals not corrected, p corrected for all tests"
-    table(shown.assign(p=shown.p.map(_p)), caption)
+    table(shown.assign(p=shown.p.map(p_number, na_action="ignore")), caption)
     say(f"**{one.id}: {found.verdict}** ({scale}).")
 
 
@@ -220,7 +220,7 @@ def ledger(frame: pd.DataFrame, caption: str) -> None:
     for column in ("effect", "detectable"):
         shown[column] = [_effect(*pair) for pair in zip(frame[column], frame.unit, strict=True)]
     unit = frame.unit.map(lambda unit: None if pd.isna(unit) else UNITS[unit])
-    table(shown.assign(p=frame.p.map(_p), unit=unit), caption)
+    table(shown.assign(p=frame.p.map(p_number, na_action="ignore"), unit=unit), caption)
 
 
 def points(effect: Interval) -> str:
@@ -230,7 +230,12 @@ def points(effect: Interval) -> str:
 
 def p_value(p: float) -> str:
     """Write a p value for a sentence: "p 0.031", "p <0.001"."""
-    return "p <0.001" if p < 0.001 else f"p {p:.2g}"
+    return f"p {p_number(p)}"
+
+
+def p_number(p: float) -> str:
+    """Write a p value for a column that says what it is: "0.031", "<0.001"."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def say(text: str) -> None:
@@ -257,6 +262,3 @@ def _effect(value: Interval | float, unit: str) -> str | None:
         return points(value) if unit == "share" else f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
     return f"{100 * value:.1f}" if unit == "share" else f"{value:.2f}"
 
-
-def _p(p: float) -> str | float:
-    return "<0.001" if p < 0.001 else p

@@ -196,7 +196,7 @@ def test_lines_carry_their_intervals_and_tell_where_they_begin_and_end(shown):
 
 def test_a_p_value_is_no_string_of_zeros():
     assert [figures.p_value(p) for p in (1e-17, 0.00099, 0.001, 0.0312, 1.0)] == [
-        "p <0.001", "p <0.001", "p 0.001", "p 0.031", "p 1"]  # fmt: skip
+        "p <0.001", "p <0.001", "p 0.001", "p 0.031", "p 1.000"]  # fmt: skip
 
 
 def test_a_learning_curve_shows_both_losses_beside_guessing(shown):

@@ -24,7 +24,7 @@
 # | | smoke | laptop | full |
 # |---|---|---|---|
 # | reading and exercises | – | 2 hours | 2 hours |
-# | running all cells | under a minute | about two minutes | about two minutes |
+# | running all cells | under a minute | under a minute | about a minute |
 #
 # The book's page of measured times has the exact figures, with the hardware.
 
@@ -733,7 +733,7 @@ rows = []
 for ends in trained:
     top = board.loc[ends].idxmax()
     gap, own = tests[(*ends, top)], p[(*ends, top)]
-    rows.append([", ".join(ends), top, figures.points(gap.effect), "<0.001" if own < 0.001 else f"{own:.3f}",
+    rows.append([", ".join(ends), top, figures.points(gap.effect), figures.p_number(own),
                  100 * gap.detectable(evaluation.ALPHA / len(tests))])
 columns = ["cell", "best pooling", "difference [95%]", "corrected p", "detectable"]
 figures.table(pd.DataFrame(rows, columns=columns).set_index("cell"),
@@ -764,7 +764,6 @@ for model in SETTINGS.rates:
     figures.say(f"- *Fine-tuned {model}*, {top}: {figures.points(gap.effect)} points, {figures.p_value(gap.p)} (not corrected).")
 
 # %% [markdown]
-#
 # ### A decoder that has read more
 #
 # The mini GPT-2 has read film reviews only. *SmolLM2-135M-Instruct* is a decoder of 135 million weights that has read two trillion tokens ([arXiv:2502.02737](https://arxiv.org/abs/2502.02737)) and was tuned to follow instructions. It is optional to install (the README says how), so its runs have a table of their own: frozen, the same texts, labels and seeds. It was *not* part of any claim's test, and it differs from the mini GPT-2 in everything, not only in size.
