@@ -52,4 +52,16 @@ WRONG = {
         "    order = np.argsort(scores)[::-1][count:]\n"
         "    return ask(words) - ask([words[place] for place in order])",
     ],
+    "ex-6.4": [
+        # male − female
+        "def gap_by_template(scores):\n    return (scores[:, :, 1] - scores[:, :, 0]).mean(axis=(1, 2))",
+        # one number for all
+        "def gap_by_template(scores):\n    return (scores[:, :, 0] - scores[:, :, 1]).mean()",
+        # the wordings stay apart
+        "def gap_by_template(scores):\n    return (scores[:, :, 0] - scores[:, :, 1]).mean(axis=2)",
+        # one gap a pair
+        "def gap_by_template(scores):\n    return (scores[:, :, 0] - scores[:, :, 1]).mean(axis=(0, 1))",
+        # the sizes of the gaps
+        "def gap_by_template(scores):\n    return np.abs(scores[:, :, 0] - scores[:, :, 1]).mean(axis=(1, 2))",
+    ],
 }
