@@ -86,6 +86,8 @@ class Classifier(nn.Module):
 
     def logits(self, texts: list[str]) -> Tensor:
         """Return the log-odds of *positive* for each text, ``[n]``."""
+        if not texts:
+            raise ValueError("There is no text to answer: give one or more.")
         return self.logits_of_tokens(self.encoder.tokens(texts, self.max_length))
 
     @torch.no_grad()

@@ -68,6 +68,9 @@ def _arrays(study: str, table: Rows, settings: Settings, model: str, pool: str, 
     if len(made) != 1 or made == {None}:
         raise NotRun(f"{study}: some runs of {model} with {pool} are missing, or of different configurations.")
     cell = {"model": model, "pooling": pool, "mode": MODE}
+    if len(kinds := table.select(**cell).precision.unique()) > 1:
+        raise ValueError(f"{study}: the runs of {model} with {pool} were computed in {' and '.join(sorted(kinds))}: "
+                         "delete their rows and run them again on one kind of processor.")  # fmt: skip
     return table.stack(what, **cell)[: len(runs)]
 
 
@@ -75,8 +78,10 @@ def _scores(study: str, table: Rows, settings: Settings, model: str, pool: str, 
     """Answers in units of the classifier's spread over the test texts, ``[s, …]``."""
     run = _runs(study, settings, model, pool)[0]
     cell = {"model": model, "pooling": pool, "mode": MODE, "dataset": run.dataset, "labels": run.labels}
-    ordinary = logit(records.Table(settings.scale, folder).probabilities(**cell))[: settings.seeds]
     answers = _arrays(study, table, settings, model, pool, "answers").astype(float)
+    ordinary = logit(records.Table(settings.scale, folder).probabilities(**cell))[: len(answers)]
+    if len(ordinary) < len(answers):
+        raise NotRun(f"grid: some runs of {model} with {pool} on {run.dataset} are missing.")
     if answers.ndim == 3:  # [s, 2, n]: with and without
         answers = answers[:, 0] - answers[:, 1]
     return fairness.scores(answers, ordinary)
@@ -105,5 +110,6 @@ def _judged(found: dict[str, Contrast], sizes: list[int], against: str, unit: st
     if sure.any():
         shown = "; ".join(f"{test} {one.effect.value:+.2f}" for test, one, yes in
                           zip(found, found.values(), sure, strict=True) if yes)  # fmt: skip
-        return Verdict(f"depends: shown only {shown}", evidence, weaker, unit)
+        only = "" if sure.all() else "only "
+        return Verdict(f"depends: shown {only}{shown}", evidence, weaker, unit)
     return Verdict(NO_DIFFERENCE, evidence, int(p.argmin()), unit)

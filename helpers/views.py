@@ -12,7 +12,7 @@ import numpy as np
 
 from helpers.figures import INK, PAPER
 
-MOST_WORDS = 200
+MOST_WORDS, LONGEST = 200, 40  # words shown, and characters of a word
 TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # marks of direction
 UP, DOWN = (1, 115, 178), (222, 143, 5)  # blue and orange of seaborn's colour-blind palette
 LINE = "text-align:left;vertical-align:top;line-height:2.4"
@@ -64,5 +64,6 @@ def _marked(word: str, score: float, largest: float) -> str:
 
 
 def _visible(word: str) -> str:
-    """A control character has no look of its own: a mark takes its place."""
+    """A control character has no look of its own: a mark takes its place. A very long word is cut."""
+    word = word if len(word) <= LONGEST else f"{word[:LONGEST]}…"
     return "".join("\ufffd" if unicodedata.category(one) == "Cc" or one in TURNING else one for one in word)

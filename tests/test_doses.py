@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from helpers import doses, pooling
 from helpers.doses import CONTROL, emotion_words, lexicon, plant, slopes
@@ -67,6 +68,21 @@ def test_seeds_that_disagree_widen_a_slope():
     strengths = np.array([one.strength for one in given])
     found = slopes(given, np.array([0.2, 1.0, 1.8])[:, None] * strengths).slope[2, "end"]
     assert found.value == pytest.approx(1.0) and found.high - found.low > 3
+
+
+def test_a_slope_by_hand():
+    """Words that scatter more at the ends: the sandwich of MacKinnon and White (1985, HC3), with n − 2 degrees."""
+    rng, x = np.random.default_rng(4), np.linspace(-3, 3, 20)
+    y = 0.3 * x + rng.normal(0, 0.1 + 0.3 * np.abs(x))
+    found, intercept = doses.slope(x, y[None])
+    away = x - x.mean()
+    by_hand = (away @ y) / (away @ away)
+    left = y - y.mean() - by_hand * away
+    leverage = 1 / len(x) + away**2 / (away @ away)
+    error = np.sqrt(np.sum((away * left / (1 - leverage)) ** 2)) / (away @ away)
+    assert (found.effect.value, intercept) == pytest.approx((by_hand, y.mean() - by_hand * x.mean()))
+    assert found.error == pytest.approx(error) and found.freedom == pytest.approx(18)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(by_hand) / error, 18))
 
 
 def test_emotion_words_are_spread_over_the_ratings_and_known_to_the_texts():

@@ -213,3 +213,9 @@ def test_a_frozen_encoder_and_its_probe_answer_as_before(bert, name):
     # The cache holds half precision: 11 bits of states of about 1, through 32 weights.
     assert np.allclose(model.probabilities(texts), probed.probabilities(states), atol=5e-3)
     assert isinstance(model, Classifier) and model.head is not probed.probe, "a copy"
+
+
+def test_no_text_has_no_answer(bert):
+    model = frozen(bert, PooledProbe(pooling.Mean(), Probe(torch.randn(9, bert.dim))), 32)
+    with pytest.raises(ValueError, match="There is no text to answer"):
+        model.logits([])

@@ -118,6 +118,28 @@ def test_one_slot_by_hand():
             assert found.effect["pronoun: female − male"].low == pytest.approx(by_hand.confidence_interval().low)
 
 
+def test_names_are_two_samples_by_hand():
+    """Where only names differ, it is Welch's t test of ten women's names against ten men's."""
+    own = np.random.default_rng(5).normal([[0.4], [0.0]], [[1.0], [0.3]], (2, 10))  # the sexes differ in spread
+    side = {"female": own[0], "male": own[1]}
+    scores = np.array([[side[one.group][one.filler] if one.slot == "name" else 0.0 for one in PEOPLE]] * 2)
+    found, by_hand = score_gaps(PEOPLE, scores), stats.ttest_ind(*own, equal_var=False)
+    assert found.p["name: female − male"] == pytest.approx(by_hand.pvalue)
+    interval = by_hand.confidence_interval()
+    effect = found.effect["name: female − male"]
+    assert (effect.low, effect.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_a_change_with_the_emotion_by_hand():
+    """Where only templates differ, it is Welch's t test of four positive gaps against four negative ones."""
+    own = np.random.default_rng(6).normal(0.0, np.linspace(0.2, 2.0, 24))
+    scores = np.array([[own[one.template] * (one.group == "female") for one in PEOPLE]] * 2)
+    emotion = {one.template: one.emotion for one in PEOPLE}
+    parts = [[own[number] for number in emotion if emotion[number] == side] for side in ("positive", "negative")]
+    found, by_hand = score_gaps(PEOPLE, scores), stats.ttest_ind(*parts, equal_var=False)
+    assert found.p["pronoun: female − male, positive − negative"] == pytest.approx(by_hand.pvalue)
+
+
 def test_seeds_that_disagree_widen_the_interval():
     gap = np.array([-0.5, 0.1, 0.9])
     scores = np.array([[one * (sentence.group == "female") for sentence in PEOPLE] for one in gap])

@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 
 from helpers import claims, grid, records, studies, study_rules
+from helpers.contrasts import Contrast
+from helpers.evaluation import Interval
 from helpers.records import NotRun
 
 SETTINGS = grid.SCALES["smoke"]
+UNIT = 2.0  # spread of the made-up classifiers' answers to ordinary texts
 MADE = {"seconds": 1.0, "commit": "made up", "date": "today", "hardware": "none", "precision": "float32"}
 
 
@@ -28,8 +31,9 @@ def tables(folder, faithful=0.0, gap=0.0, slope=0.0, models=SETTINGS.pair, runs=
             effect = (run.pooling == "max") * (run.model in models)
             row = asdict(run) | MADE | {"configuration": "made up"}
             if name == "explained":
-                gains = 0.2 + own_text + rng.normal(0, 0.1, (2, 3, 2, texts)) - effect * faithful
-                parts = {"scores": np.zeros((3, 9)), "gains": gains, "most": np.full((2, texts), 0.4)}
+                gains = 0.2 + own_text + rng.normal(0, 0.1, (2, 3, 2, texts))
+                gains[0, 0] -= effect * faithful  # the other ways and methods say nothing of the claim
+                parts = {"scores": np.zeros((3, 9)), "gains": gains, "most": np.repeat([[0.4], [0.9]], texts, axis=1)}
             elif name == "gaps":
                 side = np.array([one.group == "female" for one in studies.sentences()])
                 kin = np.array([one.template + 20 * one.wording + 100 * one.filler for one in studies.sentences()])
@@ -40,10 +44,12 @@ def tables(folder, faithful=0.0, gap=0.0, slope=0.0, models=SETTINGS.pair, runs=
                 own = own_word[[words.index(one.word) % 30 for one in given]]
                 moved = (0.3 + effect * slope) * strength + own + rng.normal(0, noise, len(given))
                 parts = {"answers": np.stack([moved, np.zeros(len(given))])}
+            if name != "explained":
+                parts["answers"] = UNIT * parts["answers"]
             table.put(row, {what: part.astype(np.float32) for what, part in parts.items()})
             if ordinary.configuration(*asdict(run).values()) is None:
                 found = rng.normal(0, 1, 500)
-                found = ((found - found.mean()) / found.std()).astype(np.float16)  # a spread of one
+                found = (UNIT * (found - found.mean()) / found.std()).astype(np.float16)
                 labels = np.arange(500) % 2
                 ordinary.add(row | records.measures(labels, found), found, labels)
     return folder
@@ -101,3 +107,32 @@ def test_the_ledger_holds_the_verdicts_with_their_provenance(tmp_path):
     assert found.verdict.C4 == "supported" and found.verdict.C5 == "no detectable difference"
     assert found.unit.C4 == "part" and found.provenance.C4 == "made up; today; none; float32"
     assert found.verdict.C1a == claims.NOT_RUN and pd.isna(found.effect.C6)
+
+
+def test_what_was_not_made_alike_decides_nothing(tmp_path):
+    tables(tmp_path)
+    for name, rule in (("explained", study_rules.explained), ("gaps", study_rules.reactions)):
+        path = tmp_path / f"{name}_smoke.csv"
+        frame = pd.read_csv(path)
+        frame.assign(precision=["bfloat16" if seed else "float32" for seed in frame.seed]).to_csv(path, index=False)
+        with pytest.raises(ValueError, match=f"{name}: the runs of .* were computed in bfloat16 and float32"):
+            rule("smoke", tmp_path)
+        frame.to_csv(path, index=False)
+    ordinary = pd.read_csv(tmp_path / "grid_smoke.csv")
+    ordinary[ordinary.seed == 0].to_csv(tmp_path / "grid_smoke.csv", index=False)
+    with pytest.raises(NotRun, match="grid: some runs of mini-bert with max"):
+        study_rules.reactions("smoke", tmp_path)
+
+
+def test_two_effects_in_opposite_directions_are_both_told(tmp_path):
+    tables(tmp_path, gap=0.5, slope=-0.25)
+    verdict = study_rules.reactions("smoke", tmp_path).verdict
+    assert verdict.startswith("depends: shown max − mean, size of a gap +0.") and "slope over the rating -0." in verdict
+
+
+def test_p_values_are_corrected_for_both_tests_and_both_rules():
+    """By hand: Holm makes 0.02 and 0.03 to 0.04 each, and two rules make it 0.08."""
+    found = {name: Contrast(Interval(0.5, 0.1, 0.9), p, 0.2, 30.0) for name, p in (("one", 0.02), ("two", 0.03))}
+    verdict = study_rules._judged(found, [12, 30], "against", "spread")
+    assert verdict.evidence.p.tolist() == pytest.approx([0.08, 0.08]) and verdict.verdict == "no detectable difference"
+    assert verdict.evidence.detectable[0] == pytest.approx(found["one"].detectable(0.05 / 2 / 2))

@@ -60,6 +60,8 @@ def test_a_very_long_text_is_cut_and_says_so():
     made = bundle({"max": (["word"] * 5000, np.ones(5000))}, "Long")
     assert made["text/html"].count("<ruby") == 200 and "4,800 more words" in made["text/html"]
     assert len(made["text/html"]) < 50_000
+    made = bundle({"max": (["a" * 200_000], np.ones(1))}, "One long word")
+    assert len(made["text/html"]) < 1_000 and "aaa…" in made["text/plain"]
 
 
 def test_nothing_to_colour_and_nothing_that_fits():
