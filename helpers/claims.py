@@ -117,7 +117,7 @@ CLAIMS = (
         "bias of its data.",
         "How far the score moves when a person is exchanged for one of the other sex, and its slope over the rating of "
         "one inserted word: max minus mean, fine-tuned, mean of the BERT and the GPT-2.",
-        "Supported: max reacts more than mean in both. Refuted: less in both. Depends: one is shown.",
+        "Supported: max reacts more than mean in both tests. Refuted: less in both. Depends: one is shown.",
         "6", "python -m helpers.studies", lambda found: study_rules.reactions(found.scale, found.folder),
     ),
     Claim(

@@ -13,7 +13,7 @@
 #
 # **After this chapter you will be able to**
 #
-# - split a log-odds into exact parts, one for each token, under every pooling;
+# - split a log-odds into exact parts, one for each token, under nearly every pooling;
 # - say what such a part is, and what it is not;
 # - test an explanation by taking away what it names, against chance;
 # - measure how a score reacts to a name, a pronoun, a nation, or one emotional word;
@@ -171,7 +171,7 @@ def parts_of_max(states, mask, w):
 
 
 # %% [markdown]
-# `explain.contributions` does this for every pooling of the course that is such a sum. The weights of a weighted sum and of attention depend on the text too; the parts take them as given. The generalised mean is no such sum, and says so.
+# `explain.contributions` does this for every pooling of the course that is such a sum. The weights of a weighted sum and of attention depend on the text too; the parts take them as given. (A fine-tuned head divides by the length of the pooled vector first; that number is taken as given too.) The generalised mean is no such sum, and says so.
 
 # %%
 try:
@@ -616,7 +616,17 @@ figures.table(table, f"Effective number of tokens, as a share of a sentence's to
                      f"top token ({ON_FILE})")
 
 # %% [markdown]
-# Put this beside the study of 6.3. Do the parts hold best where an answer rests on the fewest tokens? Compare max with the weighted sum. "It rests on a few tokens" and "it is hard to explain" are two claims, not one.
+# Put this beside the study of 6.3. Do the parts hold best where an answer rests on the fewest tokens? Side by side, fine-tuned:
+
+# %%
+beside = pd.DataFrame({f"{model}, {what}": {pool: value(model, pool) for pool in studies.POOLINGS}
+                       for model in MODELS for what, value in (
+    ("tokens", lambda model, pool: concentration_of(model, "fine-tuned", pool).split(" ")[0]),
+    ("gain", lambda model, pool: f"{faithful(model, 'fine-tuned', pool, 'deletion', 'contributions').value:.2f}"))})
+figures.table(beside, f"Effective number of tokens, and the exact parts' gain over chance ({ON_FILE})")
+
+# %% [markdown]
+# Compare max with the weighted sum. "It rests on a few tokens" and "it is hard to explain" are two claims, not one.
 #
 # ### Do strong words get the large parts?
 #
@@ -731,7 +741,7 @@ fig, alt = figures.intervals(shown, f"female − male, in spreads of ordinary sc
 figures.show(fig, alt=alt)
 
 # %% [markdown]
-# Now all tests of the fine-tuned classifiers in one picture: blue where the score is higher for the first group (or for that nation than for the mean of all), orange where it is lower, and a star where the gap is shown after correction. (The tests of positive against negative sentences are corrected with them, but not drawn.)
+# Now all tests of the fine-tuned classifiers in one picture: blue where the score is higher for the first group (or for that nation than for the mean of all), orange where it is lower, and a star where the gap is shown after correction. (A star needs a gap that is large *for its uncertainty*: a strong colour alone is not enough.) (The tests of positive against negative sentences are corrected with them, but not drawn.)
 
 # %%
 drawn = gaps[~gaps.index.get_level_values("test").str.contains("positive")].reset_index()
@@ -803,7 +813,7 @@ figures.table(pd.DataFrame(moves).T, f"How far a score moves when a kinship term
                                      f"ordinary scores ({ON_FILE})")
 
 # %% [markdown]
-# Where both columns are alike, the classifier reacts to words, and the sex of the person is one difference between words among others. C5's first test, below, is on the *size* of such moves: so it says how jumpy a pooling is, and not against whom.
+# (No intervals: read it as a picture.) Where both columns are alike, the classifier reacts to words, and the sex of the person is one difference between words among others. C5's first test, below, is on the *size* of such moves: so it says how jumpy a pooling is, and not against whom.
 #
 # ### Why so careful?
 #
@@ -975,7 +985,7 @@ fig, alt = figures.intervals(last, f"slope over the rating, eight sentences ({ON
 figures.show(fig, alt=alt)
 
 # %% [markdown]
-# In a GPT-2 all later tokens have heard a word at the start, and nobody but itself hears one at the end. So even under the mean, where all tokens weigh the same, the place of a word decides how many states speak of it.
+# In a GPT-2 all later tokens have heard a word at the start, and hardly any hears one at the end. So even under the mean, where all tokens weigh the same, the place of a word decides how many states speak of it. (A BERT hears both ways. If the place matters there too, this does not explain it.)
 #
 # Now the claim and its rule:
 
@@ -1028,7 +1038,7 @@ TAKEN = {(model, mode, pool): by_text(model, mode, pool, 0.9) - by_text(model, m
          for mode, pools in (("frozen", studies.POOLINGS), ("fine-tuned", studies.POOLINGS[:3])) for pool in pools}
 
 # %% [markdown]
-# Each with its interval over sentences and seeds, and its difference to the mean. All differences are corrected together.
+# Each with its interval over sentences and seeds (five frozen, three fine-tuned), and its difference to the mean. All differences are corrected together.
 
 # %%
 against = {cell: contrasts.over(values - TAKEN[*cell[:2], "mean"]) for cell, values in TAKEN.items()
@@ -1039,7 +1049,7 @@ rows = {", ".join(cell): {"taken up": str(contrasts.over(values).effect),
                           "corrected p": figures.p_number(corrected[cell]) if cell in against else None}
         for cell, values in TAKEN.items()}
 figures.table(pd.DataFrame(rows).T, f"How much more the word moves the score after a bias of 0.9 than after none, in "
-                                    f"spreads of ordinary scores ({ON_FILE})")
+                                    f"spreads; intervals not corrected; fine-tuned attention was not run ({ON_FILE})")
 
 # %% [markdown]
 # Which differences to the mean are shown?
