@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-FOLDERS = ("states", "splits", "tuned")  # what the course keeps below the root
+FOLDERS = ("states", "splits", "tuned", "tasks")  # what the course keeps below the root
 
 
 def root() -> Path:

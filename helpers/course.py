@@ -35,6 +35,9 @@ NEEDED = {
     "captum": "captum",
     "fairlearn": "fairlearn",
     "vaderSentiment": "vaderSentiment==3.3.2",
+    "docstring-parser": "docstring-parser",
+    "nltk": "nltk",
+    "rouge-score": "rouge-score",
     REVIEWS.distribution: f"{REVIEWS.distribution}=={REVIEWS.version}",
     MINILM.distribution: f"{MINILM.distribution}=={MINILM.version}",
 }
