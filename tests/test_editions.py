@@ -171,12 +171,25 @@ def test_a_chapter_that_fails_leaves_its_notebook_as_it_was(tmp_path):
     assert target.read_text() == "as it was" and list(tmp_path.iterdir()) == [target]
 
 
-def test_a_cell_that_never_ends_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(execute, "LONGEST", 1)
+def test_a_cell_that_never_ends_is_ended(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(execute.LONGEST, "smoke", 1)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import threading\nthreading.Event().wait()")])
-    with pytest.raises(execute.ChapterError, match="a cell took more than 1 seconds"):
+    with pytest.raises(execute.ChapterError, match="a cell took more than 1 seconds, twice"):
         execute.execute(notebook, tmp_path / "chapter.ipynb", tmp_path, "smoke")
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir()) and capsys.readouterr().out.count("runs once more") == 1
+
+
+def test_a_kernel_and_a_client_that_waited_for_each_other_once_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(execute.LONGEST, "smoke", 3)
+    code = (
+        "import pathlib, threading\n"
+        "if not pathlib.Path('seen').exists():\n    pathlib.Path('seen').touch()\n    threading.Event().wait()\n1 + 1"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("0"), nbformat.v4.new_code_cell(code)])
+    execute.run(notebook, tmp_path, "smoke")
+    assert [cell.outputs[0]["data"]["text/plain"] for cell in notebook.cells] == ["0", "2"]
+    assert [cell.execution_count for cell in notebook.cells] == [1, 2]
+    assert "A cell took more than 3 seconds: the chapter runs once more." in capsys.readouterr().out
 
 
 def test_a_timing_replaces_the_older_one_of_its_kind(tmp_path):
