@@ -261,4 +261,3 @@ def _effect(value: Interval | float, unit: str) -> str | None:
     if isinstance(value, Interval):
         return points(value) if unit == "share" else f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
     return f"{100 * value:.1f}" if unit == "share" else f"{value:.2f}"
-

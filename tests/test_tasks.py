@@ -158,10 +158,11 @@ def test_a_keyword_question_shares_a_stem(asked, answer, kind):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     squad = pd.DataFrame({
-        "question": ["Who wrote it?", "When?", "Where?"],
-        "context": ["Ann wrote the book. It came out in 1931. It sold well."] * 2 + ["One sentence only, in Rome."],
+        "question": ["Who wrote it?", "When?", "Where?", "Who fell last?"],
+        "context": ["Ann wrote the book. It came out in 1931. It sold well."] * 2
+                   + ["One sentence only, in Rome.", "Bob fell. Ann fell. Bob fell."],
         "answers": [{"text": ["Ann"], "answer_start": [0]}, {"text": ["1931"], "answer_start": [35]},
-                    {"text": ["Rome"], "answer_start": [22]}],
+                    {"text": ["Rome"], "answer_start": [22]}, {"text": ["Bob"], "answer_start": [20]}],
     })  # fmt: skip
     news = pd.DataFrame({"article": ["A man ran. He fell. He got up. He won."], "highlights": ["Man wins\nrace ."],
                          "id": ["x"]})  # fmt: skip
@@ -175,10 +176,11 @@ def hub(tmp_path, monkeypatch):
 
 def test_the_published_data_sets_come_through_the_same_functions(hub):
     found = tasks.answer_selection("test", "full").to_list()
-    assert [(row["question"], row["answer"]) for row in found] == [("Who wrote it?", 0), ("When?", 1)]
+    assert [(row["question"], row["answer"]) for row in found] == [
+        ("Who wrote it?", 0), ("When?", 1), ("Who fell last?", 2)]  # fmt: skip
     assert found[0]["candidates"] == ["Ann wrote the book.", "It came out in 1931.", "It sold well."]
-    assert [row["kind"] for row in found] == ["keyword", "intent"]
-    assert len(tasks.answer_selection("train", "full")) + len(tasks.answer_selection("validation", "full")) == 2
+    assert [row["kind"] for row in found] == ["keyword", "intent", "keyword"]
+    assert len(tasks.answer_selection("train", "full")) + len(tasks.answer_selection("validation", "full")) == 3
     (row,) = tasks.summaries("test", "full")
     assert row == {"sentences": ["A man ran.", "He fell.", "He got up.", "He won."], "summary": "Man wins race .",
                    "group": "x"}  # fmt: skip

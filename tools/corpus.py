@@ -46,7 +46,7 @@ def for_model(tokenizer: Tokenizer, name: str) -> PreTrainedTokenizerFast:
     """
     own = Tokenizer.from_str(tokenizer.to_str())
     special_tokens = [("[CLS]", CLS), ("[SEP]", SEP)]
-    if name == "mini-bert":
+    if name.startswith("mini-bert"):
         own.post_processor = processors.TemplateProcessing(
             single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=special_tokens
         )

@@ -1,4 +1,4 @@
-"""The two models of the mini pair, untrained, and what each is trained to predict."""
+"""The two models of the mini pair, in three sizes, untrained, and what each is trained to predict."""
 
 import math
 
@@ -10,21 +10,36 @@ from tools import corpus
 
 NAMES = ("mini-bert", "mini-gpt2")
 LAYERS, DIM, HEADS = 4, 256, 4
+#: Smaller ones of the same two, for chapter 9: layers, width, and heads of 64 as the pair's.
+SMALLER = {"2x128": (2, 128, 2), "2x64": (2, 64, 1)}
+ALL = (*NAMES, *(f"{name}-{size}" for size in SMALLER for name in NAMES))
+
+
+def family(name: str) -> str:
+    """Return which of the two a model is, whatever its size."""
+    return next(own for own in NAMES if name.startswith(own))
+
+
+def shape(name: str) -> tuple[int, int, int]:
+    """Return a model's number of layers, its width, and its number of heads."""
+    size = name.removeprefix(family(name)).removeprefix("-")
+    return SMALLER[size] if size else (LAYERS, DIM, HEADS)
 
 
 def new_model(name: str, seed: int = 0) -> PreTrainedModel:
-    """Return the untrained model: 4 layers of 256 with 4 heads, 512 positions, 8,192 pieces.
+    """Return the untrained model of one of the names in `ALL`: 512 positions, 8,192 pieces.
 
     Two things do not start as the library has them, and both are trained as usual. The position vectors are
     sinusoids (Vaswani et al. 2017), three times as large as the word vectors, and each head's query and key matrices
     are equal. Near positions are alike, so attention starts near. As the library has them, attention is uniform, and
     at this size that of the BERT stays so for millions of tokens: it then learns nothing from its neighbours.
     """
+    layers, dim, heads = shape(name)
     torch.manual_seed(seed)
-    if name == "mini-bert":
+    if family(name) == "mini-bert":
         model = BertForMaskedLM(BertConfig(
-            vocab_size=corpus.VOCABULARY, hidden_size=DIM, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
-            intermediate_size=4 * DIM, max_position_embeddings=corpus.POSITIONS, type_vocab_size=1,
+            vocab_size=corpus.VOCABULARY, hidden_size=dim, num_hidden_layers=layers, num_attention_heads=heads,
+            intermediate_size=4 * dim, max_position_embeddings=corpus.POSITIONS, type_vocab_size=1,
             hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=corpus.PAD,
         ))  # fmt: skip
         positions = model.bert.embeddings.position_embeddings.weight
@@ -32,18 +47,18 @@ def new_model(name: str, seed: int = 0) -> PreTrainedModel:
         pairs = [(attention.query.weight, attention.key.weight) for attention in attentions]
     else:
         model = GPT2LMHeadModel(GPT2Config(
-            vocab_size=corpus.VOCABULARY, n_embd=DIM, n_layer=LAYERS, n_head=HEADS, n_positions=corpus.POSITIONS,
+            vocab_size=corpus.VOCABULARY, n_embd=dim, n_layer=layers, n_head=heads, n_positions=corpus.POSITIONS,
             resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, pad_token_id=corpus.PAD, bos_token_id=corpus.CLS,
             eos_token_id=corpus.SEP,
         ))  # fmt: skip
         positions = model.transformer.wpe.weight
         # [d, 3 d], the library's Conv1D: query, key and value side by side, each transposed.
-        pairs = [block.attn.c_attn.weight.T.split(DIM)[:2] for block in model.transformer.h]
+        pairs = [block.attn.c_attn.weight.T.split(dim)[:2] for block in model.transformer.h]
     generator = torch.Generator().manual_seed(seed)  # the same numbers for both models
     with torch.no_grad():
         positions.copy_(sinusoids(*positions.shape) * 3 * math.sqrt(2) * model.config.initializer_range)
         for query, key in pairs:
-            query.copy_(torch.randn(DIM, DIM, generator=generator) / math.sqrt(DIM))
+            query.copy_(torch.randn(dim, dim, generator=generator) / math.sqrt(dim))
             key.copy_(query)
     return model
 

@@ -2,6 +2,7 @@
 
     python -m tools.pretrain_mini_pair                     # both, one process each
     python -m tools.pretrain_mini_pair mini-gpt2 --tokens 20e6 --device cuda
+    python -m tools.pretrain_mini_pair mini-bert-2x64 mini-gpt2-2x64
 
 A run that was killed goes on from its last checkpoint and, on a processor, gives what an unbroken run gives
 (a GPU adds in another order each time). A finished run goes on when more tokens are asked for: the rate
@@ -33,7 +34,7 @@ from transformers import PreTrainedModel
 from helpers.cache import atomic
 from tools import corpus
 from tools.execute import hardware
-from tools.mini_models import NAMES, causal_loss, choose_masks, masked_loss, new_model
+from tools.mini_models import ALL, NAMES, causal_loss, choose_masks, family, masked_loss, new_model
 from tools.project import BUILD, MODELS, RESULTS
 
 TOKENS = 12e6
@@ -123,7 +124,7 @@ class Run:
         """Go on to the end of the plan, from the last checkpoint that fits it; `curve` is the CSV of the losses."""
         self._resume()
         bar = tqdm(total=self.plan.tokens, initial=self.step * self.plan.batch_tokens, unit="token", unit_scale=True,
-                   desc=self.name, position=NAMES.index(self.name))  # fmt: skip
+                   desc=self.name, position=ALL.index(self.name))  # fmt: skip
         losses: list[float] = []
         clock = time.perf_counter()
         while self.step < self.plan.steps:
@@ -276,7 +277,7 @@ def pretrain(name: str, tokens: int, device: str, work: Path, out: Path, results
     if device == "cpu":
         torch.set_num_threads(1)  # one core a model: two threads on so small matrices bring little
     tokenizer, line, heldout = corpus.prepare(SEED)
-    run = Run(name, new_model(name), line, heldout, Plan(tokens), RECIPES[name], device, work)
+    run = Run(name, new_model(name), line, heldout, Plan(tokens), RECIPES[family(name)], device, work)
     run.train(results / f"pretraining_{name}.csv")
     export(run, tokenizer, out / name)
 
@@ -314,7 +315,8 @@ def export(run: Run, tokenizer: Tokenizer, target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="model", help=f"of {', '.join(NAMES)}; both when none is given")
+    parser.add_argument("names", nargs="*", metavar="model", default=list(NAMES),
+                        help=f"of {', '.join(ALL)}; the first two when none is given")  # fmt: skip
     parser.add_argument("--tokens", type=float, default=TOKENS, help="seen by each model (default %(default).3g)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=MODELS, help="where the finished models go")
@@ -322,15 +324,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=BUILD / "pretraining", help="where the checkpoints lie")
     chosen = parser.parse_args()
     least = 10 * WARMUP_TOKENS
-    if unknown := set(chosen.names) - set(NAMES):
-        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose of {', '.join(NAMES)}")
+    if unknown := set(chosen.names) - set(ALL):
+        parser.error(f"unknown model {', '.join(sorted(unknown))}: choose of {', '.join(ALL)}")
     if not least <= chosen.tokens < math.inf:
         parser.error(f"--tokens is {chosen.tokens:g}: the schedule needs {least:,} or more")
     corpus.texts("train")  # splits are made once here, and read by both processes
     chosen.out.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     common = (int(chosen.tokens), chosen.device, chosen.work, chosen.out, chosen.results)
-    started = [context.Process(target=pretrain, args=(name, *common)) for name in chosen.names or NAMES]
+    started = [context.Process(target=pretrain, args=(name, *common)) for name in chosen.names]
     for process in started:
         process.start()
     for process in started:

@@ -476,19 +476,25 @@ MODELS, BERT = tuple(SETTINGS.rates), SETTINGS.pair[0]
 explained = studies.table("explained", ON_FILE)
 
 
-def faithful(model, mode, pool, way, method):
-    """The gain over chance of one method, comprehensiveness and sufficiency together, over sentences and seeds."""
+def falls_on_file(model, mode, pool, way, method):
+    """One method's gain over chance (both kinds together), and what there is to lose: falls in probability, [s, n]."""
     cell = {"model": model, "mode": mode, "pooling": pool}
-    gains, most = explained.stack("gains", **cell), explained.stack("most", **cell)
     way, method = studies.WAYS.index(way), studies.METHODS.index(method)
-    return contrasts.over(gains[:, way, method].mean(axis=1) / most[:, way].mean()).effect  # [s, kinds, n] -> [s, n]
+    gains = explained.stack("gains", **cell)[:, way, method].mean(axis=1)  # [s, kinds, n] -> [s, n]
+    return gains, explained.stack("most", **cell)[:, way]
+
+
+def gained(*cell):
+    """The gain over chance as a part of what there is to lose, [s, n]."""
+    gains, most = falls_on_file(*cell)
+    return gains / most.mean()
 
 
 # %% [markdown] tags=["predict"]
 # Which explanation will be the most faithful: exact parts, integrated gradients, or the pooling's own weights? Under which pooling?
 
 # %%
-rows = {f"{model}, {pool}": {method: str(faithful(model, "fine-tuned", pool, "deletion", method))
+rows = {f"{model}, {pool}": {method: str(contrasts.over(gained(model, "fine-tuned", pool, "deletion", method)).effect)
                              for method in studies.METHODS}
         for model in MODELS for pool in studies.POOLINGS}
 figures.table(pd.DataFrame(rows).T, f"Gain over chance as a part of what there is to lose, fine-tuned ({ON_FILE})")
@@ -499,15 +505,14 @@ figures.table(pd.DataFrame(rows).T, f"Gain over chance as a part of what there i
 # Who wins? The differences between the methods, all corrected together:
 
 # %%
-def gained(model, pool, method):
-    """Gains over chance of one method, fine-tuned, deletion, as a part of what there is to lose: [s, n]."""
-    cell = {"model": model, "mode": "fine-tuned", "pooling": pool}
-    most = explained.stack("most", **cell)[:, 0].mean()
-    return explained.stack("gains", **cell)[:, 0, studies.METHODS.index(method)].mean(axis=1) / most
+def ahead(model, pool, method):
+    """How much more one method gains than the exact parts, fine-tuned, deletion."""
+    both = [gained(model, "fine-tuned", pool, "deletion", one) for one in (method, "contributions")]
+    return contrasts.over(both[0] - both[1])
 
 
-against = {(model, pool, other): contrasts.over(gained(model, pool, other) - gained(model, pool, "contributions"))
-           for model in MODELS for pool in studies.POOLINGS for other in ("gradients", "weights")}
+against = {(model, pool, method): ahead(model, pool, method)
+           for model in MODELS for pool in studies.POOLINGS for method in ("gradients", "weights")}
 corrected = dict(zip(against, evaluation.holm(np.array([gap.p for gap in against.values()])), strict=True))
 
 # %% [markdown]
@@ -530,7 +535,7 @@ figures.table(told, f"Against the exact parts, after correction: models in which
 
 # %%
 ways = pd.DataFrame({
-    f"{mode}, {way}": {f"{model}, {pool}": str(faithful(model, mode, pool, way, "contributions"))
+    f"{mode}, {way}": {f"{model}, {pool}": str(contrasts.over(gained(model, mode, pool, way, "contributions")).effect)
                        for model in MODELS for pool in studies.POOLINGS}
     for mode in ("frozen", "fine-tuned") for way in studies.WAYS})
 figures.table(ways, f"The exact parts' gain over chance, by what becomes of the tokens ({ON_FILE})")
@@ -545,36 +550,28 @@ figures.claim(claims.claim("C4"))
 # Its rule was written before the study was run.
 
 # %%
-figures.verdict(claims.claim("C4"), claims.judge("C4", ON_FILE), ON_FILE)
+c4 = claims.judge("C4", ON_FILE)
+figures.verdict(claims.claim("C4"), c4, ON_FILE)
 
 # %% [markdown]
 # A ratio is as uncertain as what it is divided by. A classifier that says the same without any text has nothing to lose, and then the ratio swings. So look at the gains themselves, in probability, beside what there is to lose:
 
 # %%
-def raw(model, pool, name):
-    """The gain of the exact parts over chance, or what there is to lose, as a fall in probability."""
-    values = explained.stack(name, model=model, mode="fine-tuned", pooling=pool)
-    return contrasts.over(values[:, 0, 0].mean(axis=1) if name == "gains" else values[:, 0]).effect  # -> [s, n]
-
-
-rows = {f"{model}, {pool}": {"gain over chance": str(raw(model, pool, "gains")),
-                             "to lose": str(raw(model, pool, "most"))}
-        for model in MODELS for pool in studies.POOLINGS}
+plain = {(model, pool): falls_on_file(model, "fine-tuned", pool, "deletion", "contributions")
+         for model in MODELS for pool in studies.POOLINGS}
+rows = {", ".join(cell): {"gain over chance": str(contrasts.over(gains).effect), "to lose": str(contrasts.over(most).effect)}
+        for cell, (gains, most) in plain.items()}
 figures.table(pd.DataFrame(rows).T, f"Falls in probability: exact parts, fine-tuned, deletion ({ON_FILE})")
 
 # %% [markdown]
 # And mean − max, without dividing. (The rule was written for the ratio, so the verdict stays as it is.)
 
 # %%
-def gains_of(model, pool):
-    """Gains over chance of the exact parts as falls in probability, [s, n]."""
-    return explained.stack("gains", model=model, mode="fine-tuned", pooling=pool)[:, 0, 0].mean(axis=1)
-
-
-plain = {model: contrasts.over(gains_of(model, "mean") - gains_of(model, "max")) for model in SETTINGS.pair}
+undivided = {model: contrasts.over(plain[model, "mean"][0] - plain[model, "max"][0]) for model in SETTINGS.pair}
+p = evaluation.holm(np.array([gap.p for gap in undivided.values()]))
 figures.say("Mean − max, falls in probability: " + "; ".join(
-    f"{model} {gap.effect} ({figures.p_value(p)} corrected)" for (model, gap), p in
-    zip(plain.items(), evaluation.holm(np.array([gap.p for gap in plain.values()])), strict=True)) + ".")
+    f"{model} {gap.effect} ({figures.p_value(one)} corrected)"
+    for (model, gap), one in zip(undivided.items(), p, strict=True)) + ".")
 
 # %% [markdown]
 # ## 6.4 On how many tokens does an answer rest?
@@ -596,9 +593,8 @@ def concentration_of(*cell):
     """Effective number of tokens as a share of all, and the share of the top token, mean over sentences and seeds."""
     parts = [torch.tensor(part)[None] for seed in parts_on_file(*cell) for part in seed]
     found = [faithfulness.concentration(part, torch.ones_like(part, dtype=torch.bool)) for part in parts]
-    number, top = (np.mean([float(one[which]) / (part.shape[1] if which == 0 else 1)
-                            for one, part in zip(found, parts, strict=True)]) for which in (0, 1))
-    return f"{number:.0%} ({top:.0%})"
+    number = np.mean([float(own) / part.shape[1] for (own, _), part in zip(found, parts, strict=True)])
+    return number, np.mean([float(top) for _, top in found])
 
 
 def by_cell(measure):
@@ -611,19 +607,20 @@ def by_cell(measure):
 # Max takes each dimension from one token. Does its answer rest on fewer tokens than the mean's?
 
 # %%
-table = by_cell(concentration_of)
-figures.table(table, f"Effective number of tokens, as a share of a sentence's tokens; in brackets the share of the "
-                     f"top token ({ON_FILE})")
+concentrated = by_cell(concentration_of)
+figures.table(concentrated.map(lambda pair: "{:.0%} ({:.0%})".format(*pair)), f"Effective number of tokens, as a share of a sentence's tokens; in "
+              f"brackets the share of the top token ({ON_FILE})")
 
 # %% [markdown]
 # Put this beside the study of 6.3. Do the parts hold best where an answer rests on the fewest tokens? Side by side, fine-tuned:
 
 # %%
-beside = pd.DataFrame({f"{model}, {what}": {pool: value(model, pool) for pool in studies.POOLINGS}
-                       for model in MODELS for what, value in (
-    ("tokens", lambda model, pool: concentration_of(model, "fine-tuned", pool).split(" ")[0]),
-    ("gain", lambda model, pool: f"{faithful(model, 'fine-tuned', pool, 'deletion', 'contributions').value:.2f}"))})
-figures.table(beside, f"Effective number of tokens, and the exact parts' gain over chance ({ON_FILE})")
+beside = {}
+for model in MODELS:
+    beside[f"{model}, tokens"] = concentrated[f"{model}, fine-tuned"].map(lambda pair: f"{pair[0]:.0%}")
+    beside[f"{model}, gain"] = {pool: f"{gained(model, 'fine-tuned', pool, 'deletion', 'contributions').mean():.2f}"
+                                for pool in studies.POOLINGS}
+figures.table(pd.DataFrame(beside), f"Effective number of tokens, and the exact parts' gain over chance ({ON_FILE})")
 
 # %% [markdown]
 # Compare max with the weighted sum. "It rests on a few tokens" and "it is hard to explain" are two claims, not one.
@@ -649,10 +646,10 @@ def rated_words(words):
 # %%
 def against_lexicon(model, mode, pool):
     """Rank correlation of the parts of rated words with their ratings."""
-    pairs = []
+    pairs, seeds = [], parts_on_file(model, mode, pool)
     for number, text in enumerate(texts):
         words = words_of(grid.encoder_of(model), text, SETTINGS.lengths["rotten_tomatoes"])
-        own = torch.tensor(np.mean([seed[number] for seed in parts_on_file(model, mode, pool)], axis=0))
+        own = torch.tensor(np.mean([seed[number] for seed in seeds], axis=0))
         places, ratings = rated_words(words.words)
         if places:
             pairs.append((words.sums(own)[places] / float(own.abs().sum()), ratings))
@@ -794,14 +791,19 @@ figures.table(counts, f"Gaps that are shown after correction ({ON_FILE}); none: 
 # A score that moves when *my sister* becomes *my brother* may move as much when she becomes *my aunt*. Without that control a reaction to *any* exchange looks like one to the sex. So: how far does a score move, whatever the direction, for another term of the same sex, and for the paired term of the other?
 
 # %%
+kin_rows = frame[frame.slot == "kin"].sort_values(["template", "wording", "group", "filler"])  # female before male
+
+
+def kin_scores(model, pool):
+    """Scores of the sentences about kin, fine-tuned, in spreads: [s, templates, wordings, sexes, terms]."""
+    return scores_of(model, "fine-tuned", pool, ANSWERS, "rotten_tomatoes")[:, kin_rows.index].reshape(-1, 12, 3, 2, 6)
+
+
 def exchanges(model, pool):
     """Mean size of a move, in spreads: for another term of the same sex, and for the paired term of the other."""
-    own = frame[frame.slot == "kin"].sort_values(["template", "wording", "group", "filler"])
-    cube = scores_of(model, "fine-tuned", pool, ANSWERS, "rotten_tomatoes")[:, own.index]
-    cube = cube.reshape(len(cube), 36, 2, 6)  # [s, templates * wordings, sexes, terms]
-    first, second = np.triu_indices(6, k=1)
+    cube, (first, second) = kin_scores(model, pool), np.triu_indices(6, k=1)
     return {"another term, same sex": np.abs(cube[..., first] - cube[..., second]).mean(),
-            "paired term, other sex": np.abs(cube[:, :, 0] - cube[:, :, 1]).mean()}
+            "paired term, other sex": np.abs(cube[..., 0, :] - cube[..., 1, :]).mean()}
 
 
 # %% [markdown] tags=["predict"]
@@ -854,8 +856,7 @@ def gap_by_template(scores):
 # Three ways to count, for one fine-tuned BERT with the mean, one seed:
 
 # %%
-kin_rows = frame[frame.slot == "kin"].sort_values(["template", "wording", "group", "filler"])  # female before male
-cube = scores_of(BERT, "fine-tuned", "mean", ANSWERS, "rotten_tomatoes")[0, kin_rows.index].reshape(12, 3, 2, 6)
+cube = kin_scores(BERT, "mean")[0]  # one seed
 pair_gaps = cube[:, :, 0] - cube[:, :, 1]  # [templates, wordings, pairs]
 ways = {"216 gaps": pair_gaps.ravel(), "12 templates": pair_gaps.mean(axis=(1, 2)),
         "6 pairs": pair_gaps.mean(axis=(0, 1))}
@@ -996,7 +997,8 @@ figures.claim(claims.claim("C5"))
 # And what the results say. (n counts templates and words; pairs of terms and seeds are samples too, and are in the width of the intervals.)
 
 # %%
-figures.verdict(claims.claim("C5"), claims.judge("C5", ON_FILE), ON_FILE)
+c5 = claims.judge("C5", ON_FILE)
+figures.verdict(claims.claim("C5"), c5, ON_FILE)
 
 # %% [markdown]
 # ## 6.7 What the data hold, the classifier learns
@@ -1060,7 +1062,7 @@ sure = [f"{', '.join(cell)} {gap.effect.value:+.2f}" for cell, gap in against.it
 figures.say(f"Of {len(against)} differences to the mean, shown after correction: {'; '.join(sure) or 'none'}.")
 
 # %% [markdown]
-# Why should learned weights take up more? Under a mean the word has one part in n, however telling it is: only the head can turn up its state. A weighted sum can turn up its *share* as well, and both multiply. Under max it takes part only in the dimensions that it wins. (Fine-tuned, the encoder itself can learn to make the word win.) Where the encoder's states already hold much of what is asked, as MiniLM's, learned weights stay near the mean's, and there is less to add.
+# Why should learned weights take up more? Under a mean the word has one part in n, however telling it is: only the head can turn up its state. A weighted sum can turn up its *share* as well, and both multiply. Under max it takes part only in the dimensions that it wins. (Fine-tuned, the encoder itself can learn to make the word win.) Where an encoder's states already hold much of what is asked, learned weights have less to add. Whether that is why MiniLM's rows are as they are, is not tested here.
 #
 # C5 ends with "the weighted sum inherits the bias of its data". No part of its rule tests that clause; this experiment does, and its table is the answer, at this scale.
 #
@@ -1085,8 +1087,7 @@ figures.say(f"Weight on *{studies.WORD}*: {told} (frozen {NAME}, {len(shares[0.5
 
 # %% [markdown]
 # A weighted sum has two places to keep a bias: the weights, which you can print, and the head, which reads the state of the word. A look at the weights alone shows the first and misses the second.
-
-# %% [markdown]
+#
 # ### Two repairs, and their price
 #
 # *Word dropout* takes three words in ten out of the training texts at random, so that no single word can be relied on. *Exchange* changes half of the texts: where the planted word stands it is taken out, and where it does not stand it is put in. It needs to know the word; dropout does not. We plant the strongest bias, train with and without each repair, and measure both things: how far *table* still moves the score, and the accuracy on clean test sentences.
@@ -1099,17 +1100,17 @@ def dropped(text, rng):
     return " ".join(kept) if len(kept) else str(words[0])
 
 
+def everywhere(texts, seed):
+    """The texts, each with the planted word in it."""
+    return doses.plant(texts, np.ones(len(texts)), studies.WORD, 1.0, seed)
+
+
 def exchanged(biased, seed):
-    """Half of the texts turned round: without the word if they had it, with it if not."""
+    """Half of the texts changed: without the word if they had it, with it if not."""
     turn = np.random.default_rng(seed).random(len(biased)) < 0.5
     other = [plain if plain != text else word
              for plain, text, word in zip(labelled, biased, everywhere(labelled, seed), strict=True)]
     return [new if yes else old for new, old, yes in zip(other, biased, turn, strict=True)]
-
-
-def everywhere(texts, seed):
-    """The texts, each with the planted word in it."""
-    return doses.plant(texts, np.ones(len(texts)), studies.WORD, 1.0, seed)
 
 
 # %% [markdown]
@@ -1200,12 +1201,11 @@ figures.table(pd.DataFrame(odds).T, f"Gaps between the groups, fine-tuned {BERT}
 # In one place, at the scale of the tables (the verdicts are for the mini pair; MiniLM stands beside it and does not vote):
 
 # %%
-verdicts = {number: claims.judge(number, ON_FILE).verdict for number in ("C4", "C5")}
 more = [one for one, gap in TAKEN.items() if one[1:] == ("frozen", "weighted_sum")]
 taken = ", ".join(f"{one[0]} {TAKEN[one].mean() / TAKEN[*one[:2], 'mean'].mean():.1f}" for one in more)
-figures.say(f"""- *Easy to explain* (C4): **{verdicts["C4"]}**. Parts and the fall when the pooling skips a token: rank correlation
+figures.say(f"""- *Easy to explain* (C4): **{c4.verdict}**. Parts and the fall when the pooling skips a token: rank correlation
   {order["mean"]:.2f} under the mean, {order["max"]:.2f} under max (frozen {NAME}).
-- *Drawn to strong words, unfair* (C5): **{verdicts["C5"]}**. Gaps between the sexes that are shown: {len(sure_people)}.
+- *Drawn to strong words, unfair* (C5): **{c5.verdict}**. Gaps between the sexes that are shown: {len(sure_people)}.
 - *Inherits the bias of its data*: a frozen weighted sum takes up so many times what the mean takes up: {taken}.""")
 
 # %% [markdown]
