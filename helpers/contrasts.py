@@ -104,6 +104,27 @@ def over(values: np.ndarray) -> Contrast:
     return sampled(float(values.mean()), variances, np.array(values.T.shape) - 1)
 
 
+def over_groups(values: np.ndarray, groups: np.ndarray) -> Contrast:
+    """Return the mean of some values ``[s, n]`` that come in groups, as questions about one function do.
+
+    Values of one group may depend on each other, so the groups are the sample (cluster-robust variance, Liang and
+    Zeger 1986), beside the seeds. A method that learns nothing has no seeds: then s is 1, and the groups speak alone.
+
+    Parameters
+    ----------
+    values : ndarray, shape [s, n]
+    groups : ndarray of int, shape [n]
+        Which group each value is of; two or more groups.
+    """
+    by_value, by_seed = values.mean(axis=0), values.mean(axis=1)
+    sums = np.bincount(groups, by_value - by_value.mean())[np.unique(groups)]  # [groups]
+    variances, freedoms = [len(sums) / (len(sums) - 1) * (sums**2).sum() / by_value.size**2], [len(sums) - 1]
+    if len(by_seed) > 1:
+        variances.append(by_seed.var(ddof=1) / by_seed.size)
+        freedoms.append(by_seed.size - 1)
+    return sampled(float(values.mean()), np.array(variances), np.array(freedoms))
+
+
 def combined(parts: Sequence[Contrast], weights: Sequence[float]) -> Contrast:
     """Return a weighted sum of contrasts on different data sets.
 

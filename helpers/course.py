@@ -38,6 +38,7 @@ NEEDED = {
     "docstring-parser": "docstring-parser",
     "nltk": "nltk",
     "rouge-score": "rouge-score",
+    "bm25s": "bm25s",
     REVIEWS.distribution: f"{REVIEWS.distribution}=={REVIEWS.version}",
     MINILM.distribution: f"{MINILM.distribution}=={MINILM.version}",
 }

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from helpers import yardsticks
 from helpers.encoders import Encoder, TokenStates, encode
 from helpers.pooling import Pooling
 
@@ -125,14 +126,11 @@ def scores(model: Matcher, given: Sets) -> list[Tensor]:
     return [model(given.questions.padded(asked), given.candidates.padded(own)) for asked, own in given.rows]
 
 
-def ranks(found: Sequence[Tensor], given: Sets) -> np.ndarray:
-    """Return the rank of each question's answer, ``[n]``: 1 is first. Among equal scores it stands in their middle."""
-    place = np.empty(len(given.answers))
-    for part, (asked, _) in zip(found, given.rows, strict=True):
-        for score, row in zip(part, asked, strict=True):
-            own = score[given.answers[row]]
-            place[row] = 1 + float((score > own).sum()) + float((score == own).sum() - 1) / 2
-    return place
+def reciprocal_ranks(found: Sequence[Tensor], given: Sets) -> np.ndarray:
+    """Return 1 over the rank of each question's answer, set by set (`yardsticks.reciprocal_rank`)."""
+    return np.array([yardsticks.reciprocal_rank(score, given.answers[row])
+                     for part, (asked, _) in zip(found, given.rows, strict=True)
+                     for score, row in zip(part.numpy(), asked, strict=True)])  # fmt: skip
 
 
 def fit(model: Matcher, train: Sets, validation: Sets, seed: int) -> Matcher:
@@ -167,4 +165,4 @@ def _loss(model: Matcher, given: Sets, number: int) -> Tensor:
 
 
 def _quality(model: Matcher, given: Sets) -> float:
-    return float((1 / ranks(scores(model, given), given)).mean())
+    return float(reciprocal_ranks(scores(model, given), given).mean())

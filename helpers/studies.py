@@ -1,245 +1,45 @@
-"""Chapter 6's long runs: the grid's classifiers are asked about other texts. What is done already is skipped.
+"""The long runs of chapters 6, 7 and 9, each a table with arrays beside it. What is done already is skipped.
 
     python -m helpers.studies --dry-run
     python -m helpers.studies --only explained planted
-
-Each study is a table with arrays beside it, in ``helpers/results``. Fine-tuned classifiers come from the cache, or are
-trained again (`trained`).
 """
 
 import argparse
 import multiprocessing
 import time
-import zlib
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, astuple, dataclass, fields
-from itertools import product
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.special import logit
 from tqdm.auto import tqdm
 
-from helpers import classifiers, course, doses, explain, grid, records, templates, trained
-from helpers.classifiers import Classifier
-from helpers.faithfulness import Eraser, gains
-from helpers.grid import Run, Settings
+from helpers import classifier_studies, course, grid, records, task_studies
+from helpers.grid import Settings
 from helpers.records import RESULTS, Rows
 
-POOLINGS = ("mean", "max", "weighted_sum", "attention")  # those of which an explanation is worth a question
-SEEDS = 3
-TEXTS, LEAST_WORDS = 64, 8  # sentences that are explained
-METHODS, WAYS = ("contributions", "gradients", "weights"), ("deletion", "hiding")
-LENGTHS = (1, 2, 4, 8)  # sentences of the neutral texts, of about nine words each
-WORD, STRENGTHS, LABELS, ASKED = "table", (0.5, 0.6, 0.7, 0.8, 0.9), 500, 200  # of the planted word
-
-
-@dataclass(frozen=True)
-class Planted(Run):
-    """A run whose training texts hold a planted word (`doses.plant`)."""
-
-    strength: float
-
-
-@dataclass(frozen=True)
-class Study:
-    """What is asked, and of which classifiers.
-
-    Attributes
-    ----------
-    runs : callable
-        From the settings of a scale to the runs.
-    ask : callable
-        From a run and the settings to arrays by name.
-    arrays : tuple of str
-        Their names.
-    kind : type
-        Of its runs.
-    """
-
-    runs: Callable[[Settings], list[Run]]
-    ask: Callable[[Run, Settings], dict[str, np.ndarray]]
-    arrays: tuple[str, ...]
-    kind: type = Run
-
-    @property
-    def key(self) -> list[str]:
-        return [field.name for field in fields(self.kind)]
+STUDIES = classifier_studies.STUDIES | task_studies.STUDIES
 
 
 def table(name: str, scale: str, folder: Path = RESULTS) -> Rows:
     """Return the results of one study, as far as they are there."""
-    study = STUDIES[name]
-    return Rows(f"{name}_{scale}", study.key, dict.fromkeys(study.arrays, study.key), folder)
+    return STUDIES[name].table(name, scale, folder)
 
 
-def _of_grid(
-    dataset: str, poolings: tuple[str, ...] | None = None, seeds: int | None = None, baseline: str = "",
-    tuned: tuple[str, ...] | None = None,
-):  # fmt: skip
-    """The runs of the grid on one data set with the most labels: frozen and fine-tuned, and a bag of words.
-
-    Without a choice of poolings they are all of the scale's; `tuned` chooses for the fine-tuned runs alone.
-    """
-
-    def runs(settings: Settings) -> list[Run]:
-        frozen = poolings or settings.poolings
-        chosen = {"frozen": frozen, "fine-tuned": tuned or frozen}
-        return [run for run in grid.plan(settings) if run.dataset == dataset
-                and run.labels == max(settings.labels[dataset]) and not run.model.endswith("-random")
-                and run.seed < (seeds or settings.seeds)
-                and (run.model == baseline if run.mode == "baseline" else run.pooling in chosen[run.mode])]  # fmt: skip
-
-    return runs
-
-
-def _log_odds(run: Run, settings: Settings, texts: list[str]) -> np.ndarray:
-    if run.mode == "baseline":
-        length = settings.lengths[run.dataset]
-        said = grid.BASELINES[run.model](*grid.labelled(run, settings), texts, length)
-        return logit(np.clip(said, records.SURE, 1 - records.SURE)).astype(np.float32)
-    return trained.classifier(run, settings).logits(texts).numpy()
-
-
-# Counterfactual sentences
-
-
-def sentences() -> list[templates.Sentence]:
-    """Return the counterfactual sentences, in the order of the answers."""
-    return templates.people() + templates.places()
-
-
-def _gaps(run: Run, settings: Settings) -> dict[str, np.ndarray]:
-    return {"answers": _log_odds(run, settings, [one.text for one in sentences()])}
-
-
-# One emotional word
-
-
-def dosed(run: Run, settings: Settings) -> list[doses.Dose]:
-    """Return the neutral texts with one word in them, in the order of the answers: words of the run's own texts."""
-    texts, _, learn, _ = grid.labelled(Run(run.model, run.pooling, run.mode, run.dataset, run.labels, 0), settings)
-    words = doses.emotion_words([texts[row] for row in learn], least=max(2, len(learn) // 200))
-    return doses.doses(words, LENGTHS)
-
-
-def _doses(run: Run, settings: Settings) -> dict[str, np.ndarray]:
-    given, length = dosed(run, settings), settings.lengths[run.dataset]
-    if run.mode != "baseline":
-        encoder = grid.encoder_of(run.model)
-        longest = max(map(len, encoder.tokenizer([one.text for one in given])["input_ids"]))
-        if longest > length:  # else a word at the end would not be read
-            raise ValueError(f"A dosed text has {longest} tokens for {run.model}, which reads {length}.")
-    found = _log_odds(run, settings, [one.text for one in given] + [one.without for one in given])
-    return {"answers": found.reshape(2, -1)}  # [2 * doses] -> [2, doses]: with the word, and without
-
-
-# Explanations
-
-
-def explained_texts(settings: Settings) -> list[str]:
-    """Return the test sentences that are explained."""
-    tests = grid.texts_of("rotten_tomatoes", "test", settings)["text"]
-    return [text for text in tests if len(text.split()) >= LEAST_WORDS][:TEXTS]
-
-
-def scores(model: Classifier, text: str, origin: torch.Tensor) -> list[torch.Tensor]:
-    """Return the scores of a text's tokens by each of `METHODS`, 3 x ``[T]``.
-
-    Contributions, measured from an origin, and gradients are for *positive*; weights have no class.
-    """
-    ids, mask = model.encoder.pad(model.encoder.tokens([text], model.max_length))
-    with torch.no_grad():
-        states = model.states(ids, mask)
-        share = explain.shares(model.pooling, states.float(), mask).mean(dim=-1)  # [n, T, d] -> [n, T]
-    own = explain.contributions(states, mask, model.pooling, model.head, origin)
-    return [own[0].cpu(), explain.integrated_gradients(model, ids, mask)[0][0].cpu(), share[0].cpu()]
-
-
-def _explained(run: Run, settings: Settings) -> dict[str, np.ndarray]:
-    model, texts = trained.classifier(run, settings).eval(), explained_texts(settings)
-    ordinary = grid.texts_of(run.dataset, "train", settings)["text"][:ASKED]
-    origin = explain.mean_vector(model, ordinary)
-    found = [scores(model, text, origin) for text in texts]
-    by_method = [torch.cat(part).numpy().astype(np.float16) for part in zip(*found, strict=True)]  # 3 x [tokens]
-    gained, most = [], []
-    for way in WAYS:
-        eraser = Eraser(model, texts, way)
-        chance = eraser.chance()
-        most.append(eraser.most())
-        for number, method in enumerate(METHODS):
-            own = [one[number] for one in found]
-            gained.append(gains(eraser.erase(own if method == "weights" else eraser.toward(own)), chance))
-    shape = (len(WAYS), len(METHODS), 2, len(texts))
-    return {"scores": np.stack(by_method), "gains": np.stack(gained).reshape(shape).astype(np.float32),
-            "most": np.stack(most).astype(np.float32)}  # fmt: skip
-
-
-# A planted word
-
-
-def _planted_runs(settings: Settings) -> list[Run]:
-    labels = min(LABELS, max(settings.labels["rotten_tomatoes"]))
-    frozen = product(settings.rates, POOLINGS, ["frozen"], range(settings.seeds), STRENGTHS)
-    tuned = product(settings.rates, POOLINGS[:3], ["fine-tuned"], range(SEEDS), (STRENGTHS[0], STRENGTHS[-1]))
-    return [Planted(model, pool, mode, "rotten_tomatoes", labels, seed, strength)
-            for part in (frozen, tuned) for model, pool, mode, seed, strength in part]  # fmt: skip
-
-
-def _planted(run: Planted, settings: Settings) -> dict[str, np.ndarray]:
-    texts, labels, learn, choose = grid.labelled(run, settings)
-    texts = doses.plant(texts, labels, WORD, run.strength, run.seed)
-    model = grid.fit_on(run, settings, texts, labels, learn, choose)
-    if run.mode == "frozen":
-        model = classifiers.frozen(grid.encoder_of(run.model), model, settings.lengths[run.dataset])
-    tests = grid.texts_of(run.dataset, "test", settings)["text"][:ASKED]
-    asked = doses.plant(tests, np.ones(len(tests)), WORD, 1.0, run.seed) + tests
-    return {"answers": model.logits(asked).numpy().reshape(2, -1)}  # [2 * n] -> [2, n]: with the word, and without
-
-
-STUDIES = {
-    "gaps": Study(_of_grid("rotten_tomatoes", baseline="tfidf"), _gaps, ("answers",)),
-    # Fine-tuning on reviews is slow: there, only the poolings that the claims speak of, and attention.
-    "doses": Study(_of_grid("imdb", baseline="tfidf", tuned=POOLINGS), _doses, ("answers",)),
-    "explained": Study(_of_grid("rotten_tomatoes", POOLINGS, SEEDS), _explained, ("scores", "gains", "most")),
-    "planted": Study(_planted_runs, _planted, ("answers",), Planted),
-}
-
-
-# Doing it
-
-
-def configuration(name: str, run: Run, settings: Settings) -> str:
-    """Return what an answer follows from, but the code: the run's own configuration, and the texts that are asked."""
-    asked = {
-        "gaps": lambda: [one.text for one in sentences()],
-        "doses": lambda: [one.text for one in dosed(run, settings)],
-        "explained": lambda: explained_texts(settings),
-        "planted": lambda: [WORD, str(ASKED)],
-    }[name]()
-    return f"{grid.configuration(run, settings)}-{zlib.crc32(chr(0).join(asked).encode()):08x}"
-
-
-def answer(name: str, run: Run, settings: Settings) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+def answer(name: str, run: object, settings: Settings) -> tuple[dict[str, object], dict[str, np.ndarray]]:
     """Do one run of a study on one core; return its row and its arrays."""
     torch.set_num_threads(1)
-    start = time.perf_counter()
-    parts = STUDIES[name].ask(run, settings)
-    made = records.provenance(configuration(name, run, settings), grid.precision(run))
+    study, start = STUDIES[name], time.perf_counter()
+    parts = study.ask(run, settings)
+    made = records.provenance(study.configuration(run, settings), study.precision(run))
     return asdict(run) | {"seconds": round(time.perf_counter() - start, 2)} | made, parts
-
-
-def missing(name: str, settings: Settings, found: Rows) -> list[Run]:
-    """Return the runs of a study that its table does not hold yet."""
-    runs = STUDIES[name].runs(settings)
-    return [run for run in runs if found.configuration(*astuple(run)) != configuration(name, run, settings)]
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", choices=[scale for scale in grid.SCALES if scale != "smollm2"], default="laptop")
+    scales = [scale for scale, settings in grid.SCALES.items() if settings.pair]
+    parser.add_argument("--scale", choices=scales, default="laptop")
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES), help="some of the studies")
     parser.add_argument("--dry-run", action="store_true", help="show what is missing")
     parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else course.cores())
@@ -248,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = grid.SCALES[chosen.scale]
     for name in chosen.only:
         found = table(name, chosen.scale, chosen.out)
-        runs = missing(name, settings, found)
+        runs = STUDIES[name].missing(settings, found)
         if chosen.dry_run:
             print(f"{name}: {len(runs)} of {len(STUDIES[name].runs(settings))} runs are missing")
             continue

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from helpers import contrasts, doses, evaluation, fairness, grid, records, studies
+from helpers import classifier_studies, contrasts, doses, evaluation, fairness, grid, records, studies
 from helpers.contrasts import Contrast
 from helpers.evaluation import ALPHA
 from helpers.grid import Settings
@@ -33,26 +33,26 @@ def explained(scale: str, folder: Path) -> Verdict:
             own[pool] = gains[:, 0, 0].mean(axis=1) / most[:, 0].mean()
         found[f"mean − max, {model}"] = contrasts.over(own["mean"] - own["max"])
         texts.append(own["mean"].shape[1])
-    return _judged(found, texts, "the parts under max are the more faithful", "part")
+    return all_point(found, texts, "the parts under max are the more faithful", "part", RULES)
 
 
 def reactions(scale: str, folder: Path) -> Verdict:
     """C5: how far max moves more than the mean when a person is exchanged, and with the rating of one word."""
     settings = settings_of(scale)
     gaps, found = studies.table("gaps", scale, folder), {}
-    sizes = [fairness.pair_sizes(studies.sentences(), _scores("gaps", gaps, settings, model, pool, folder))
+    sizes = [fairness.pair_sizes(classifier_studies.sentences(), _scores("gaps", gaps, settings, model, pool, folder))
              for pool in ("max", "mean") for model in settings.pair]  # fmt: skip
     cube = (sizes[0] + sizes[1] - sizes[2] - sizes[3]) / 2  # [s, templates, pairs]: max − mean, mean of the models
     found["max − mean, size of a gap"] = fairness.over_templates([cube], np.full(cube.shape[1], 1 / cube.shape[1]))
     table = studies.table("doses", scale, folder)
     # The same words for both models: they learned from the same texts.
-    given = studies.dosed(_runs("doses", settings, settings.pair[0], "mean")[0], settings)
+    given = classifier_studies.dosed(_runs("doses", settings, settings.pair[0], "mean")[0], settings)
     by_word = [_by_word(given, _scores("doses", table, settings, model, pool, folder))
                for pool in ("max", "mean") for model in settings.pair]  # fmt: skip
     response = (by_word[0] + by_word[1] - by_word[2] - by_word[3]) / 2  # [s, words]
     strength = pd.DataFrame(given).groupby("word", sort=False).strength.first().to_numpy()
     found["max − mean, slope over the rating"] = doses.slope(strength, response)[0]
-    return _judged(found, [cube.shape[1], len(strength)], "max reacts less", "spread")  # templates, words
+    return all_point(found, [cube.shape[1], len(strength)], "max reacts less", "spread", RULES)  # templates, words
 
 
 def _runs(study: str, settings: Settings, model: str, pool: str) -> list[grid.Run]:
@@ -93,10 +93,24 @@ def _by_word(given: list[doses.Dose], response: np.ndarray) -> np.ndarray:
     return np.stack([response[:, words.index[words == word]].mean(axis=1) for word in words.unique()], axis=1)
 
 
-def _judged(found: dict[str, Contrast], sizes: list[int], against: str, unit: str) -> Verdict:
-    """Supported if all tests point where the claim says, refuted if all point the other way."""
-    p = np.minimum(1, RULES * evaluation.holm(np.array([one.p for one in found.values()])))
-    level = ALPHA / RULES / len(found)
+def all_point(found: dict[str, Contrast], sizes: list[int], against: str, unit: str, rules: int) -> Verdict:
+    """Judge some tests: supported if all point where the claim says, refuted if all point the other way.
+
+    Parameters
+    ----------
+    found : dict
+        Test -> a contrast that is above zero where the claim holds.
+    sizes : list of int
+        How many texts (templates, words, …) each rests on.
+    against : str
+        What is the case where the claim is refuted.
+    unit : str
+        As of `Verdict`.
+    rules : int
+        How many rules the p values are corrected for.
+    """
+    p = np.minimum(1, rules * evaluation.holm(np.array([one.p for one in found.values()])))
+    level = ALPHA / rules / len(found)
     evidence = pd.DataFrame({
         "test": list(found), "effect": [one.effect for one in found.values()], "p": p,
         "detectable": [one.detectable(level) for one in found.values()], "n": sizes,
@@ -108,7 +122,8 @@ def _judged(found: dict[str, Contrast], sizes: list[int], against: str, unit: st
     if sure.all() and not ahead.any():
         return Verdict(f"{REFUTED}: {against}", evidence, weaker, unit)
     if sure.any():
-        shown = "; ".join(f"{test} {one.effect.value:+.2f}" for test, one, yes in
+        factor, digits, named = (100, 1, " points") if unit == "share" else (1, 2, "")
+        shown = "; ".join(f"{test} {factor * one.effect.value:+.{digits}f}{named}" for test, one, yes in
                           zip(found, found.values(), sure, strict=True) if yes)  # fmt: skip
         only = "" if sure.all() else "only "
         return Verdict(f"depends: shown {only}{shown}", evidence, weaker, unit)

@@ -27,7 +27,7 @@ def tiny(tiny_bert, monkeypatch) -> grid.Settings:
                         ("STRENGTHS", (0.5, 0.9)), ("ASKED", 5)):  # fmt: skip
         monkeypatch.setattr(studies, name, value)
     monkeypatch.setitem(studies.STUDIES, "explained", studies.Study(
-        studies._of_grid("rotten_tomatoes", ("mean", "max"), 1), studies._explained, ("scores", "gains", "most")
+        classifier_studies._of_grid("rotten_tomatoes", ("mean", "max"), 1), classifier_studies._explained, ("scores", "gains", "most")
     ))  # fmt: skip
     return settings
 
@@ -42,9 +42,9 @@ def test_each_study_runs_once_and_is_kept(tiny, tmp_path, monkeypatch):
     shapes = {name: {found.array(row, what).shape for what in studies.STUDIES[name].arrays
                      for row in found.rows.to_dict("records")}
               for name in studies.STUDIES for found in [studies.table(name, "smoke", tmp_path)]}  # fmt: skip
-    assert shapes["gaps"] == {(len(studies.sentences()),)}
+    assert shapes["gaps"] == {(len(classifier_studies.sentences()),)}
     assert shapes["doses"] == {(2, (24 + 6) * 2)} and shapes["planted"] == {(2, 5)}
-    tokens = sum(map(len, grid.encoder_of(tiny.pair[0]).tokens(studies.explained_texts(tiny), 24)))
+    tokens = sum(map(len, grid.encoder_of(tiny.pair[0]).tokens(classifier_studies.explained_texts(tiny), 24)))
     assert shapes["explained"] == {(3, tokens), (2, 3, 2, 3), (2, 3)}
     frame = studies.table("gaps", "smoke", tmp_path).rows
     assert set(frame["mode"]) == {"baseline", "frozen", "fine-tuned"} and (frame.seconds > 0).all()
@@ -56,19 +56,19 @@ def test_the_answers_are_the_classifiers_own(tiny, tmp_path):
     found = studies.table("gaps", "smoke", tmp_path)
     run = Run(tiny.pair[0], "max", "fine-tuned", "rotten_tomatoes", 64, 1)
     (row,) = found.select(**vars(run)).to_dict("records")
-    texts = [one.text for one in studies.sentences()]
+    texts = [one.text for one in classifier_studies.sentences()]
     own = trained.classifier(run, tiny).logits(texts).numpy()
     assert np.allclose(found.array(row, "answers").astype(float), own, atol=2e-3)
 
 
 def test_scores_add_up_from_their_origin_and_weights_have_no_class(tiny):
     model = trained.classifier(Run(tiny.pair[0], "mean", "frozen", "rotten_tomatoes", 64, 0), tiny)
-    text = studies.explained_texts(tiny)[0]
+    text = classifier_studies.explained_texts(tiny)[0]
     origin = explain.mean_vector(model, [text])
-    contributions, gradients, weights = studies.scores(model, text, origin)
+    contributions, gradients, weights = classifier_studies.scores(model, text, origin)
     # Measured from the text's own vector its parts sum to zero; from the center they do not.
     assert float(contributions.sum()) == pytest.approx(0, abs=1e-3)
-    contributions, *_ = studies.scores(model, text, model.head.center)
+    contributions, *_ = classifier_studies.scores(model, text, model.head.center)
     logit = float(model.logits([text])[0])
     assert float(contributions.sum() + model.head.linear.bias.detach()) == pytest.approx(logit, abs=1e-3)
     assert gradients.shape == contributions.shape and gradients.abs().sum() > 0
@@ -78,7 +78,7 @@ def test_scores_add_up_from_their_origin_and_weights_have_no_class(tiny):
 def test_a_dose_that_would_not_be_read_is_refused(tiny, monkeypatch):
     monkeypatch.setattr(studies, "LENGTHS", (8,))
     with pytest.raises(ValueError, match="A dosed text has .* tokens .* which reads 48"):
-        studies._doses(Run(tiny.pair[0], "mean", "frozen", "imdb", 16, 0), tiny)
+        classifier_studies._doses(Run(tiny.pair[0], "mean", "frozen", "imdb", 16, 0), tiny)
 
 
 def test_other_texts_are_another_configuration(tiny, monkeypatch):
@@ -97,5 +97,5 @@ def test_a_planted_word_is_taken_up_and_where_it_says_nothing_it_is_not():
     moved = {}
     for strength in (0.5, 0.9):
         runs = [Planted("mini-bert", "mean", "frozen", "rotten_tomatoes", 200, seed, strength) for seed in range(3)]
-        moved[strength] = np.mean([np.subtract(*studies._planted(run, settings)["answers"]).mean() for run in runs])
+        moved[strength] = np.mean([np.subtract(*classifier_studies._planted(run, settings)["answers"]).mean() for run in runs])
     assert abs(moved[0.5]) < 0.35 < moved[0.9]

@@ -19,7 +19,7 @@ MADE = {"seconds": 1.0, "commit": "made up", "date": "today", "hardware": "none"
 def tables(folder, faithful=0.0, gap=0.0, slope=0.0, models=SETTINGS.pair, runs=lambda run: True, noise=0.3, seed=0):
     """Answers of fine-tuned classifiers: under max the parts are less faithful, gaps and slopes larger, by so much."""
     rng, texts = np.random.default_rng(seed), 40
-    given = studies.dosed(study_rules._runs("doses", SETTINGS, "mini-bert", "mean")[0], SETTINGS)
+    given = classifier_studies.dosed(study_rules._runs("doses", SETTINGS, "mini-bert", "mean")[0], SETTINGS)
     own_text, own_word = rng.normal(0, 0.1, texts), rng.normal(0, noise, 30)
     words = list(dict.fromkeys(one.word for one in given))
     kept = {name: studies.table(name, "smoke", folder) for name in ("explained", "gaps", "doses")}
@@ -35,8 +35,8 @@ def tables(folder, faithful=0.0, gap=0.0, slope=0.0, models=SETTINGS.pair, runs=
                 gains[0, 0] -= effect * faithful  # the other ways and methods say nothing of the claim
                 parts = {"scores": np.zeros((3, 9)), "gains": gains, "most": np.repeat([[0.4], [0.9]], texts, axis=1)}
             elif name == "gaps":
-                side = np.array([one.group == "female" for one in studies.sentences()])
-                kin = np.array([one.template + 20 * one.wording + 100 * one.filler for one in studies.sentences()])
+                side = np.array([one.group == "female" for one in classifier_studies.sentences()])
+                kin = np.array([one.template + 20 * one.wording + 100 * one.filler for one in classifier_studies.sentences()])
                 sign = np.where(kin % 2, 1, -1)  # in both directions, so that only the size is larger
                 parts = {"answers": sign * side * (1 + effect * gap) + rng.normal(0, noise / 3, len(side))}
             else:
@@ -64,8 +64,8 @@ def test_what_is_planted_is_found_in_its_units(tmp_path):
     found = study_rules.reactions("smoke", tmp_path)
     assert found.verdict == "supported"
     assert [one.value for one in found.evidence.effect] == pytest.approx([0.5, 0.3], abs=0.06)
-    kin = {one.template for one in studies.sentences() if one.slot == "kin"}
-    words = {one.word for one in studies.dosed(study_rules._runs("doses", SETTINGS, "mini-bert", "mean")[0], SETTINGS)}
+    kin = {one.template for one in classifier_studies.sentences() if one.slot == "kin"}
+    words = {one.word for one in classifier_studies.dosed(study_rules._runs("doses", SETTINGS, "mini-bert", "mean")[0], SETTINGS)}
     assert found.evidence.n.tolist() == [len(kin), len(words)], "templates, and words"
 
 

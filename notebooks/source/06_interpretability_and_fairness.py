@@ -479,7 +479,7 @@ explained = studies.table("explained", ON_FILE)
 def falls_on_file(model, mode, pool, way, method):
     """One method's gain over chance (both kinds together), and what there is to lose: falls in probability, [s, n]."""
     cell = {"model": model, "mode": mode, "pooling": pool}
-    way, method = studies.WAYS.index(way), studies.METHODS.index(method)
+    way, method = classifier_studies.WAYS.index(way), classifier_studies.METHODS.index(method)
     gains = explained.stack("gains", **cell)[:, way, method].mean(axis=1)  # [s, kinds, n] -> [s, n]
     return gains, explained.stack("most", **cell)[:, way]
 
@@ -495,8 +495,8 @@ def gained(*cell):
 
 # %%
 rows = {f"{model}, {pool}": {method: str(contrasts.over(gained(model, "fine-tuned", pool, "deletion", method)).effect)
-                             for method in studies.METHODS}
-        for model in MODELS for pool in studies.POOLINGS}
+                             for method in classifier_studies.METHODS}
+        for model in MODELS for pool in classifier_studies.POOLINGS}
 figures.table(pd.DataFrame(rows).T, f"Gain over chance as a part of what there is to lose, fine-tuned ({ON_FILE})")
 
 # %% [markdown]
@@ -512,7 +512,7 @@ def ahead(model, pool, method):
 
 
 against = {(model, pool, method): ahead(model, pool, method)
-           for model in MODELS for pool in studies.POOLINGS for method in ("gradients", "weights")}
+           for model in MODELS for pool in classifier_studies.POOLINGS for method in ("gradients", "weights")}
 corrected = dict(zip(against, evaluation.holm(np.array([gap.p for gap in against.values()])), strict=True))
 
 # %% [markdown]
@@ -524,7 +524,7 @@ def count(pool, other, sign):
                if one[1:] == (pool, other))
 
 
-told = pd.DataFrame({f"{other} {word}": {pool: f"{count(pool, other, sign)} of {len(MODELS)}" for pool in studies.POOLINGS}
+told = pd.DataFrame({f"{other} {word}": {pool: f"{count(pool, other, sign)} of {len(MODELS)}" for pool in classifier_studies.POOLINGS}
                      for other in ("gradients", "weights") for word, sign in (("better", 1), ("worse", -1))})
 figures.table(told, f"Against the exact parts, after correction: models in which it is shown ({ON_FILE})")
 
@@ -536,8 +536,8 @@ figures.table(told, f"Against the exact parts, after correction: models in which
 # %%
 ways = pd.DataFrame({
     f"{mode}, {way}": {f"{model}, {pool}": str(contrasts.over(gained(model, mode, pool, way, "contributions")).effect)
-                       for model in MODELS for pool in studies.POOLINGS}
-    for mode in ("frozen", "fine-tuned") for way in studies.WAYS})
+                       for model in MODELS for pool in classifier_studies.POOLINGS}
+    for mode in ("frozen", "fine-tuned") for way in classifier_studies.WAYS})
 figures.table(ways, f"The exact parts' gain over chance, by what becomes of the tokens ({ON_FILE})")
 
 # %% [markdown]
@@ -558,7 +558,7 @@ figures.verdict(claims.claim("C4"), c4, ON_FILE)
 
 # %%
 plain = {(model, pool): falls_on_file(model, "fine-tuned", pool, "deletion", "contributions")
-         for model in MODELS for pool in studies.POOLINGS}
+         for model in MODELS for pool in classifier_studies.POOLINGS}
 rows = {", ".join(cell): {"gain over chance": str(contrasts.over(gains).effect), "to lose": str(contrasts.over(most).effect)}
         for cell, (gains, most) in plain.items()}
 figures.table(pd.DataFrame(rows).T, f"Falls in probability: exact parts, fine-tuned, deletion ({ON_FILE})")
@@ -579,7 +579,7 @@ figures.say("Mean − max, falls in probability: " + "; ".join(
 # Chapter 3's *effective number*, now of the sizes of the parts. It grows with the length of a sentence, so we divide by the number of tokens: 100% would be an answer that rests on all of them alike.
 
 # %%
-texts = studies.explained_texts(SETTINGS)
+texts = classifier_studies.explained_texts(SETTINGS)
 
 
 def parts_on_file(model, mode, pool):
@@ -599,7 +599,7 @@ def concentration_of(*cell):
 
 def by_cell(measure):
     """A measure of each pooling, for each model, frozen and fine-tuned."""
-    return pd.DataFrame({f"{model}, {mode}": {pool: measure(model, mode, pool) for pool in studies.POOLINGS}
+    return pd.DataFrame({f"{model}, {mode}": {pool: measure(model, mode, pool) for pool in classifier_studies.POOLINGS}
                          for model in MODELS for mode in ("frozen", "fine-tuned")})
 
 
@@ -619,7 +619,7 @@ beside = {}
 for model in MODELS:
     beside[f"{model}, tokens"] = concentrated[f"{model}, fine-tuned"].map(lambda pair: f"{pair[0]:.0%}")
     beside[f"{model}, gain"] = {pool: f"{gained(model, 'fine-tuned', pool, 'deletion', 'contributions').mean():.2f}"
-                                for pool in studies.POOLINGS}
+                                for pool in classifier_studies.POOLINGS}
 figures.table(pd.DataFrame(beside), f"Effective number of tokens, and the exact parts' gain over chance ({ON_FILE})")
 
 # %% [markdown]
@@ -690,7 +690,7 @@ figures.table(table, f"Rank correlation of a sentence's parts between two seeds 
 # Take a sentence, exchange the person, and nothing else. If the score moves, it moved for the person. We wrote 24 templates, twelve about a person and twelve about a country, each in three wordings (a single wording can make a gap or hide it); a third is positive, a third negative, a third neutral.
 
 # %%
-sentences = studies.sentences()
+sentences = classifier_studies.sentences()
 frame = pd.DataFrame(sentences)
 counts = ", ".join(f"{n} with another {slot.replace('kin', 'kinship term')}"
                    for slot, n in frame.slot.value_counts().items())
@@ -879,7 +879,7 @@ figures.say(f"{told}. Templates, pairs and seeds all as samples, five seeds: {al
 
 # %%
 DOSES = studies.table("doses", ON_FILE)
-given = studies.dosed(grid.Run(BERT, "mean", "frozen", "imdb", max(SETTINGS.labels["imdb"]), 0), SETTINGS)
+given = classifier_studies.dosed(grid.Run(BERT, "mean", "frozen", "imdb", max(SETTINGS.labels["imdb"]), 0), SETTINGS)
 one = next(dose for dose in given if dose.sentences == 2 and dose.place == "middle")
 figures.say(f"{len({dose.word for dose in given})} words, {len(given)} texts. An example: *{one.text}* "
             f"(rating {one.strength:+.1f})")
@@ -1022,7 +1022,7 @@ panels.set(xlabel="share of positive sentences with it", ylabel="moved by the wo
 panels.set_titles("{col_name}, frozen")
 ends = only.groupby(["model", "pooling", "strength"]).moved.mean()
 told = "; ".join(f"{model}, {pool} {ends[model, pool, 0.5]:+.2f} to {ends[model, pool, 0.9]:+.2f}"
-                 for model in MODELS for pool in studies.POOLINGS)
+                 for model in MODELS for pool in classifier_studies.POOLINGS)
 figures.show(panels.figure, alt=f"How far a planted word moves the log-odds, frozen, by bias: {told}.")
 
 # %% [markdown]
@@ -1037,7 +1037,7 @@ def by_text(model, mode, pool, strength):
 
 
 TAKEN = {(model, mode, pool): by_text(model, mode, pool, 0.9) - by_text(model, mode, pool, 0.5) for model in MODELS
-         for mode, pools in (("frozen", studies.POOLINGS), ("fine-tuned", studies.POOLINGS[:3])) for pool in pools}
+         for mode, pools in (("frozen", classifier_studies.POOLINGS), ("fine-tuned", classifier_studies.POOLINGS[:3])) for pool in pools}
 
 # %% [markdown]
 # Each with its interval over sentences and seeds (five frozen, three fine-tuned), and its difference to the mean. All differences are corrected together.
@@ -1071,9 +1071,9 @@ figures.say(f"Of {len(against)} differences to the mean, shown after correction:
 # %%
 def weight_on_word(strength, seed):
     """The weighted sum's weight on the planted word, times the number of tokens, mean over test sentences."""
-    model = live("weighted_sum", doses.plant(labelled, y, studies.WORD, strength, seed), seed=seed)
-    (number,) = set(encoder.tokens([f"a {studies.WORD}"], LENGTH)[0]) - set(encoder.tokens(["a"], LENGTH)[0])
-    ids, mask = encoder.pad(encoder.tokens(doses.plant(tests, np.ones(len(tests)), studies.WORD, 1.0, seed=1), LENGTH))
+    model = live("weighted_sum", doses.plant(labelled, y, classifier_studies.WORD, strength, seed), seed=seed)
+    (number,) = set(encoder.tokens([f"a {classifier_studies.WORD}"], LENGTH)[0]) - set(encoder.tokens(["a"], LENGTH)[0])
+    ids, mask = encoder.pad(encoder.tokens(doses.plant(tests, np.ones(len(tests)), classifier_studies.WORD, 1.0, seed=1), LENGTH))
     with torch.no_grad():
         times = model.pooling.weights(model.states(ids, mask).float(), mask) * mask.sum(dim=1, keepdim=True)  # [n, T]
     return float(times[ids == number].mean())
@@ -1083,7 +1083,7 @@ shares = {strength: [weight_on_word(strength, seed) for seed in range(session.pi
           for strength in (0.5, 0.9)}
 told = ", ".join(f"{np.mean(part):.2f} ± {np.std(part, ddof=1):.2f} times its equal share with a bias of {strength}"
                  for strength, part in shares.items())
-figures.say(f"Weight on *{studies.WORD}*: {told} (frozen {NAME}, {len(shares[0.5])} seeds; 0.5 is no bias).")
+figures.say(f"Weight on *{classifier_studies.WORD}*: {told} (frozen {NAME}, {len(shares[0.5])} seeds; 0.5 is no bias).")
 
 # %% [markdown]
 # A weighted sum has two places to keep a bias: the weights, which you can print, and the head, which reads the state of the word. A look at the weights alone shows the first and misses the second.
@@ -1102,7 +1102,7 @@ def dropped(text, rng):
 
 def everywhere(texts, seed):
     """The texts, each with the planted word in it."""
-    return doses.plant(texts, np.ones(len(texts)), studies.WORD, 1.0, seed)
+    return doses.plant(texts, np.ones(len(texts)), classifier_studies.WORD, 1.0, seed)
 
 
 def exchanged(biased, seed):
@@ -1119,7 +1119,7 @@ def exchanged(biased, seed):
 # %%
 def versions(seed):
     """The labelled texts of one seed: as they are, with the bias, and repaired."""
-    biased, rng = doses.plant(labelled, y, studies.WORD, 0.9, seed), np.random.default_rng(seed)
+    biased, rng = doses.plant(labelled, y, classifier_studies.WORD, 0.9, seed), np.random.default_rng(seed)
     return {"clean": labelled, "planted": biased, "planted, word dropout": [dropped(text, rng) for text in biased],
             "planted, exchange": exchanged(biased, seed + 100)}
 
