@@ -18,6 +18,8 @@ MODELS = Path(__file__).parent / "models"  # the course's own
 REGISTRY: dict[str, sources.Package | sources.Hub | Path] = {
     "mini-bert": MODELS / "mini-bert",
     "mini-gpt2": MODELS / "mini-gpt2",
+    # The same two, smaller (chapter 9): layers x width.
+    **{name: MODELS / name for name in ("mini-bert-2x64", "mini-gpt2-2x64", "mini-bert-2x128", "mini-gpt2-2x128")},
     "minilm": sources.MINILM,
     "smollm2": sources.SMOLLM2,
     "bert-base": sources.Hub("google-bert/bert-base-uncased", "86b5e0934494bd15c9632b12f734a8a67f723594"),

@@ -15,7 +15,7 @@ import datasets
 import numpy as np
 import torch
 
-from helpers import data, encoders, finetuning, heads, records
+from helpers import attentions, data, encoders, finetuning, heads, records
 from helpers import pooling as poolings
 
 POOLINGS = ("first", "last", "mean", "max", "weighted_mean", "weighted_sum", "attention")
@@ -85,6 +85,14 @@ SCALES = {
     "laptop": _LAPTOP,
     # A real pretrained decoder, on the laptop's texts. It is optional to install, so its table is one of its own.
     "smollm2": replace(_LAPTOP, rates={}, pair=(), probed=("smollm2",), labels=_MOST),
+    # For chapter 9: smaller sizes of the pair, and poolings with more to learn.
+    "sizes": replace(
+        _LAPTOP, rates={f"{model}-{size}": 3e-4 for size in ("2x64", "2x128") for model in _LAPTOP.pair}, pair=(),
+        labels=_MOST, poolings=("mean", "max", "weighted_sum", "attention"),
+    ),
+    "attentions": replace(
+        _LAPTOP, rates={}, pair=(), probed=tuple(_LAPTOP.rates), labels=_MOST, poolings=attentions.NAMES
+    ),
     "full": Settings(
         "full", {"bert-base": 2e-5, "gpt2": 5e-5}, ("bert-base", "gpt2"), {"imdb": 512, "rotten_tomatoes": 64},
         labels={"imdb": (1000, 20_000), "rotten_tomatoes": (1000, 8000)}, validation=2000, test=25_000,
@@ -222,7 +230,7 @@ def fit_on(
 ) -> heads.PooledProbe | finetuning.FineTuned:
     """Return what a run would train on other texts, or other labels (as `labelled` gives them)."""
     encoder, length = encoder_of(run.model), settings.lengths[run.dataset]
-    pooling = poolings.make(run.pooling, encoder.dim)
+    pooling = attentions.make(run.pooling, encoder.dim)
     if run.mode == "fine-tuned":
         rate = settings.rates[run.model.removesuffix("-random")]
         how = (run.seed, rate, settings.epochs, length)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from helpers.grid import Settings
-from helpers.records import Rows
+from helpers.records import NotRun, Rows
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,31 @@ class Study:
         """Return the runs that a table does not hold yet."""
         return [run for run in self.runs(settings)
                 if found.configuration(*astuple(run)) != self.configuration(run, settings)]  # fmt: skip
+
+
+def every(name: str, table: Rows, runs: list, what: str) -> np.ndarray:
+    """Return an array of every run of a cell, ``[s, …]``, in order of the seeds.
+
+    Parameters
+    ----------
+    name : str
+        Of the study.
+    table : Rows
+    runs : list
+        All runs that were planned for one model, pooling and mode.
+    what : str
+
+    Raises
+    ------
+    NotRun, ValueError
+        Some are missing or of different configurations; or they were computed in different precisions.
+    """
+    cell = {key: getattr(runs[0], key) for key in ("model", "pooling", "mode")}
+    told = f"{name}: %s runs of {cell['model']} with {cell['pooling']} ({cell['mode']})"
+    made = {table.configuration(*astuple(run)) for run in runs}
+    if len(made) != 1 or None in made:
+        raise NotRun(f"{told % 'some'} are missing, or of different configurations.")
+    if len(kinds := table.select(**cell).precision.unique()) > 1:
+        raise ValueError(f"{told % 'the'} were computed in {' and '.join(sorted(kinds))}: delete their rows and run "
+                         "them again on one kind of processor.")  # fmt: skip
+    return table.stack(what, **cell)[: len(runs)]

@@ -3,7 +3,6 @@
 As in `rules`, texts (templates, words) and seeds both count as samples, and p values are corrected for all tests.
 """
 
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from helpers.evaluation import ALPHA
 from helpers.grid import Settings
 from helpers.records import NotRun, Rows
 from helpers.rules import NO_DIFFERENCE, REFUTED, SUPPORTED, Verdict, settings_of
+from helpers.study import every
 
 RULES = 2  # in this module
 MODE = "fine-tuned"
@@ -62,16 +62,8 @@ def _runs(study: str, settings: Settings, model: str, pool: str) -> list[grid.Ru
 
 
 def _arrays(study: str, table: Rows, settings: Settings, model: str, pool: str, what: str) -> np.ndarray:
-    """An array of every planned seed, ``[s, …]``: all by one configuration."""
-    runs = _runs(study, settings, model, pool)
-    made = {table.configuration(*astuple(run)) for run in runs}
-    if len(made) != 1 or made == {None}:
-        raise NotRun(f"{study}: some runs of {model} with {pool} are missing, or of different configurations.")
-    cell = {"model": model, "pooling": pool, "mode": MODE}
-    if len(kinds := table.select(**cell).precision.unique()) > 1:
-        raise ValueError(f"{study}: the runs of {model} with {pool} were computed in {' and '.join(sorted(kinds))}: "
-                         "delete their rows and run them again on one kind of processor.")  # fmt: skip
-    return table.stack(what, **cell)[: len(runs)]
+    """An array of every planned seed, ``[s, …]``."""
+    return every(study, table, _runs(study, settings, model, pool), what)
 
 
 def _scores(study: str, table: Rows, settings: Settings, model: str, pool: str, folder: Path) -> np.ndarray:

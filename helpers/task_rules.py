@@ -4,7 +4,6 @@ All on average over the BERT and the GPT-2. Functions (or texts) and seeds both 
 function share their candidates. P values are corrected for all tests.
 """
 
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ from helpers import contrasts, studies
 from helpers.contrasts import Contrast
 from helpers.records import NotRun, Rows
 from helpers.rules import Verdict, settings_of
+from helpers.study import every
 from helpers.study_rules import all_point
-from helpers.task_studies import MEASURES, TaskRun
+from helpers.task_studies import MEASURES
 from helpers.yardsticks import ROUGE
 
 RULES = 3  # in this module
@@ -74,20 +74,10 @@ def _of_pair(task: str, table: Rows, scale: str, pool: str, mode: str, what: str
     """The mean over the two models of an array of every planned seed, ``[s, …]``."""
     settings, found = settings_of(scale), []
     for model in settings.pair:
-        cell = {"model": model, "pooling": pool, "mode": mode}
-        runs = [run for run in studies.STUDIES[task].runs(settings) if (run.model, run.pooling, run.mode) == (
-            model, pool, mode)]  # fmt: skip
-        _complete(task, table, runs)
-        found.append(table.stack(what, **cell)[: len(runs)])
+        planned = studies.STUDIES[task].runs(settings)
+        runs = [run for run in planned if (run.model, run.pooling, run.mode) == (model, pool, mode)]
+        found.append(every(task, table, runs, what))
     return np.mean(found, axis=0, dtype=float)
-
-
-def _complete(task: str, table: Rows, runs: list[TaskRun]) -> None:
-    """Raise NotRun unless every seed is there, all by one configuration and in one precision."""
-    made = {table.configuration(*astuple(run)) for run in runs}
-    if len(made) != 1 or None in made:
-        raise NotRun(f"{task}: some runs of {runs[0].model} with {runs[0].pooling} are missing, or of different "
-                     "configurations.")  # fmt: skip
 
 
 def _shared(table: Rows, what: str) -> np.ndarray:

@@ -6,9 +6,10 @@ from itertools import product
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
-from helpers.contrasts import Contrast, between, combined, contrast, spread
+from helpers.contrasts import Contrast, between, combined, contrast, over, over_groups, spread
 from helpers.evaluation import Interval, compare
 from tests.test_evaluation import slack
 from tools.made_up import predictions
@@ -203,3 +204,23 @@ def test_what_is_detectable_is_detected_four_times_in_five(freedom, level):
     t = (rng.normal(shift, 1, draws)) / np.sqrt(rng.chisquare(freedom, draws) / freedom)
     power = (t > stats.t.ppf(1 - level / 2, freedom)).mean()
     assert power == pytest.approx(0.8, abs=0.004), "four standard errors of the simulation"
+
+
+@pytest.mark.parametrize("sizes", [[1] * 30, [4, 1, 7, 2, 9, 3, 3, 1], [2, 2]])
+def test_groups_are_the_sample_as_in_a_cluster_robust_regression(sizes):
+    rng = np.random.default_rng(len(sizes))
+    groups = 3 * np.repeat(np.arange(len(sizes)), sizes) + 1  # numbers with gaps
+    values = rng.normal(size=len(groups)) + rng.normal(size=100)[groups % 100]
+    order = rng.permutation(len(groups))
+    found = over_groups(values[None, order], groups[order])
+    robust = sm.OLS(values, np.ones(len(values))).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
+    assert found.effect.value == pytest.approx(values.mean()) and found.error == pytest.approx(robust.bse[0])
+    assert found.freedom == len(sizes) - 1 and found.p == pytest.approx(robust.pvalues[0])
+
+
+def test_groups_of_one_are_texts_and_seeds_count_as_well():
+    values = np.random.default_rng(0).normal(size=(5, 40))
+    alone, texts = over_groups(values, np.arange(40)), over(values)
+    assert (alone.error, alone.freedom, alone.p) == pytest.approx((texts.error, texts.freedom, texts.p))
+    copies = over_groups(values.repeat(3, axis=1), np.arange(40).repeat(3))
+    assert copies.error == pytest.approx(alone.error), "copies bring nothing new"

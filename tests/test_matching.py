@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from helpers import matching, pooling
-from helpers.matching import Asked, Matcher, ranks
+from helpers.matching import Asked, Matcher, reciprocal_ranks
 
 pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
 
@@ -62,9 +62,9 @@ class Given:
     rows, answers = [([0, 1], [0, 1, 2]), ([2], [3, 4])], np.array([0, 2, 1])
 
 
-def test_ranks_by_hand_and_among_equals_the_middle():
+def test_ranks_by_hand_and_among_equals_what_is_expected():
     found = [torch.tensor([[0.9, 0.1, 0.2], [0.5, 0.5, 0.5]]), torch.tensor([[0.7, 0.1]])]
-    assert ranks(found, Given).tolist() == [1.0, 2.0, 2.0]
+    assert reciprocal_ranks(found, Given).tolist() == pytest.approx([1.0, (1 + 1 / 2 + 1 / 3) / 3, 0.5])
 
 
 @pytest.fixture
@@ -92,9 +92,9 @@ def test_sets_hold_each_candidate_once(made):
 def test_training_finds_what_decides_and_leaves_the_callers_model_as_it_was(made, bert, kind):
     train, validation, test = made
     generic = kind(pooling.Mean(), bert.dim)
-    before = (1 / ranks(matching.scores(generic, test), test)).mean()
+    before = reciprocal_ranks(matching.scores(generic, test), test).mean()
     trained = matching.fit(generic, train, validation, seed=0)
-    after = (1 / ranks(matching.scores(trained, test), test)).mean()
+    after = reciprocal_ranks(matching.scores(trained, test), test).mean()
     assert after > max(0.9, before) and torch.equal(generic.map.weight, torch.eye(bert.dim))
     again = matching.fit(generic, train, validation, seed=0)
     assert torch.equal(again.map.weight, trained.map.weight), "the same seed, the same model"

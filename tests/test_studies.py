@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import explain, grid, studies, trained
+from helpers import classifier_studies, explain, grid, studies, trained
+from helpers.classifier_studies import Planted
 from helpers.grid import Run
-from helpers.studies import Planted
 from tests.inline import Inline
 
 pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
@@ -25,10 +25,10 @@ def tiny(tiny_bert, monkeypatch) -> grid.Settings:
     monkeypatch.setattr(studies, "ProcessPoolExecutor", Inline)
     for name, value in (("TEXTS", 3), ("LENGTHS", (1,)), ("POOLINGS", ("mean", "max")), ("SEEDS", 1),
                         ("STRENGTHS", (0.5, 0.9)), ("ASKED", 5)):  # fmt: skip
-        monkeypatch.setattr(studies, name, value)
-    monkeypatch.setitem(studies.STUDIES, "explained", studies.Study(
-        classifier_studies._of_grid("rotten_tomatoes", ("mean", "max"), 1), classifier_studies._explained, ("scores", "gains", "most")
-    ))  # fmt: skip
+        monkeypatch.setattr(classifier_studies, name, value)
+    few = classifier_studies._of_grid("rotten_tomatoes", ("mean", "max"), 1)
+    explained = replace(classifier_studies.STUDIES["explained"], runs=few)
+    monkeypatch.setattr(studies, "STUDIES", classifier_studies.STUDIES | {"explained": explained})
     return settings
 
 
@@ -76,17 +76,17 @@ def test_scores_add_up_from_their_origin_and_weights_have_no_class(tiny):
 
 
 def test_a_dose_that_would_not_be_read_is_refused(tiny, monkeypatch):
-    monkeypatch.setattr(studies, "LENGTHS", (8,))
+    monkeypatch.setattr(classifier_studies, "LENGTHS", (8,))
     with pytest.raises(ValueError, match="A dosed text has .* tokens .* which reads 48"):
         classifier_studies._doses(Run(tiny.pair[0], "mean", "frozen", "imdb", 16, 0), tiny)
 
 
 def test_other_texts_are_another_configuration(tiny, monkeypatch):
     run = Run(tiny.pair[0], "mean", "frozen", "rotten_tomatoes", 64, 0)
-    before = {name: studies.configuration(name, run, tiny) for name in ("explained", "gaps")}
-    monkeypatch.setattr(studies, "TEXTS", 2)
-    assert studies.configuration("explained", run, tiny) != before["explained"]
-    assert studies.configuration("gaps", run, tiny) == before["gaps"]
+    before = {name: studies.STUDIES[name].configuration(run, tiny) for name in ("explained", "gaps")}
+    monkeypatch.setattr(classifier_studies, "TEXTS", 2)
+    assert studies.STUDIES["explained"].configuration(run, tiny) != before["explained"]
+    assert studies.STUDIES["gaps"].configuration(run, tiny) == before["gaps"]
 
 
 def test_a_planted_word_is_taken_up_and_where_it_says_nothing_it_is_not():
@@ -97,5 +97,6 @@ def test_a_planted_word_is_taken_up_and_where_it_says_nothing_it_is_not():
     moved = {}
     for strength in (0.5, 0.9):
         runs = [Planted("mini-bert", "mean", "frozen", "rotten_tomatoes", 200, seed, strength) for seed in range(3)]
-        moved[strength] = np.mean([np.subtract(*classifier_studies._planted(run, settings)["answers"]).mean() for run in runs])
+        answers = [classifier_studies._planted(run, settings)["answers"] for run in runs]
+        moved[strength] = np.mean([np.subtract(*part).mean() for part in answers])
     assert abs(moved[0.5]) < 0.35 < moved[0.9]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import claims, grid, records, studies, study_rules
+from helpers import claims, classifier_studies, grid, records, studies, study_rules
 from helpers.contrasts import Contrast
 from helpers.evaluation import Interval
 from helpers.records import NotRun
@@ -35,8 +35,9 @@ def tables(folder, faithful=0.0, gap=0.0, slope=0.0, models=SETTINGS.pair, runs=
                 gains[0, 0] -= effect * faithful  # the other ways and methods say nothing of the claim
                 parts = {"scores": np.zeros((3, 9)), "gains": gains, "most": np.repeat([[0.4], [0.9]], texts, axis=1)}
             elif name == "gaps":
-                side = np.array([one.group == "female" for one in classifier_studies.sentences()])
-                kin = np.array([one.template + 20 * one.wording + 100 * one.filler for one in classifier_studies.sentences()])
+                said = classifier_studies.sentences()
+                side = np.array([one.group == "female" for one in said])
+                kin = np.array([one.template + 20 * one.wording + 100 * one.filler for one in said])
                 sign = np.where(kin % 2, 1, -1)  # in both directions, so that only the size is larger
                 parts = {"answers": sign * side * (1 + effect * gap) + rng.normal(0, noise / 3, len(side))}
             else:
@@ -65,7 +66,8 @@ def test_what_is_planted_is_found_in_its_units(tmp_path):
     assert found.verdict == "supported"
     assert [one.value for one in found.evidence.effect] == pytest.approx([0.5, 0.3], abs=0.06)
     kin = {one.template for one in classifier_studies.sentences() if one.slot == "kin"}
-    words = {one.word for one in classifier_studies.dosed(study_rules._runs("doses", SETTINGS, "mini-bert", "mean")[0], SETTINGS)}
+    (first, *_) = study_rules._runs("doses", SETTINGS, "mini-bert", "mean")
+    words = {one.word for one in classifier_studies.dosed(first, SETTINGS)}
     assert found.evidence.n.tolist() == [len(kin), len(words)], "templates, and words"
 
 
@@ -133,6 +135,6 @@ def test_two_effects_in_opposite_directions_are_both_told(tmp_path):
 def test_p_values_are_corrected_for_both_tests_and_both_rules():
     """By hand: Holm makes 0.02 and 0.03 to 0.04 each, and two rules make it 0.08."""
     found = {name: Contrast(Interval(0.5, 0.1, 0.9), p, 0.2, 30.0) for name, p in (("one", 0.02), ("two", 0.03))}
-    verdict = study_rules._judged(found, [12, 30], "against", "spread")
+    verdict = study_rules.all_point(found, [12, 30], "against", "spread", rules=2)
     assert verdict.evidence.p.tolist() == pytest.approx([0.08, 0.08]) and verdict.verdict == "no detectable difference"
     assert verdict.evidence.detectable[0] == pytest.approx(found["one"].detectable(0.05 / 2 / 2))

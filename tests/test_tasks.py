@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from docstring_parser import DocstringStyle, parse
 
-from helpers import cache, tasks
+from helpers import cache, documentation, tasks
 
 #: What the pinned versions hold, with room for others: functions, questions, texts.
 COUNTS = {"train": (1161, 8136, 280), "validation": (183, 1758, 200), "test": (506, 4477, 300)}
@@ -54,7 +54,7 @@ def test_the_splits_share_no_function_and_next_to_no_wording():
 
 def test_it_is_built_once_and_is_the_same_twice(monkeypatch, tmp_path):
     first = tasks.answer_selection("validation").to_list()
-    monkeypatch.setattr(tasks, "documented", lambda library: pytest.fail("built again"))
+    monkeypatch.setattr(documentation, "documented", lambda library: pytest.fail("built again"))
     assert tasks.answer_selection("validation").to_list() == first
     monkeypatch.undo()
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
@@ -127,7 +127,7 @@ Examples
 
 
 def test_a_docstring_by_hand():
-    found = tasks.questions("sklearn.linear.fit", parse(FIT, DocstringStyle.NUMPYDOC))
+    found = documentation.questions("sklearn.linear.fit", parse(FIT, DocstringStyle.NUMPYDOC))
     assert [row["question"] for row in found] == [
         f"What does {name} do in sklearn fit?" for name in ("max iter", "tol", "alpha", "copy", "verbose")
     ], "names of two parameters, and descriptions of a word, are left out"
@@ -137,7 +137,7 @@ def test_a_docstring_by_hand():
     ], "the names are gone, and so is the article where a parameter is called a"  # fmt: skip
     assert [row["answer"] for row in found] == [0, 1, 2, 3, 4]
     assert [row["kind"] for row in found] == ["keyword", "intent", "intent", "intent", "intent"]
-    assert tasks.summary("sklearn.linear.fit", parse(FIT, DocstringStyle.NUMPYDOC)) == [{
+    assert documentation.summary("sklearn.linear.fit", parse(FIT, DocstringStyle.NUMPYDOC)) == [{
         "sentences": ["It goes through the points.", "It is found by least squares.", "There is no noise in max_iter.",
                       "That is all."],
         "summary": "Fit a line.", "group": "sklearn.linear.fit",
@@ -149,7 +149,7 @@ def test_a_docstring_by_hand():
     ("is it", "It is what it is.", "intent"), ("n jobs", "How many jobs to run.", "keyword"),
 ])  # fmt: skip
 def test_a_keyword_question_shares_a_stem(asked, answer, kind):
-    assert tasks.kind(asked, answer) == kind
+    assert documentation.kind(asked, answer) == kind
 
 
 # The hub's data sets, as files
