@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from helpers import classifier_studies, course, grid, records, task_studies
+from helpers import classifier_studies, course, evidence_studies, grid, records, task_studies
 from helpers.grid import Settings
 from helpers.records import RESULTS, Rows
 
-STUDIES = classifier_studies.STUDIES | task_studies.STUDIES
+STUDIES = classifier_studies.STUDIES | task_studies.STUDIES | evidence_studies.STUDIES
 
 
 def table(name: str, scale: str, folder: Path = RESULTS) -> Rows:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +71,18 @@ def every(name: str, table: Rows, runs: list, what: str) -> np.ndarray:
         Of the study.
     table : Rows
     runs : list
-        All runs that were planned for one model, pooling and mode.
+        All runs that were planned for one cell: they differ in the seed alone.
     what : str
 
     Raises
     ------
     NotRun, ValueError
-        Some are missing or of different configurations; or they were computed in different precisions.
+        None was planned, or some are missing or of different configurations; or their precisions differ.
     """
-    cell = {key: getattr(runs[0], key) for key in ("model", "pooling", "mode")}
-    told = f"{name}: %s runs of {cell['model']} with {cell['pooling']} ({cell['mode']})"
+    if not runs:
+        raise NotRun(f"{name}: this is not planned at this scale.")
+    cell = {key: value for key, value in asdict(runs[0]).items() if key != "seed"}
+    told = f"{name}: %s runs of {' with '.join(map(str, list(cell.values())[:2]))}"
     made = {table.configuration(*astuple(run)) for run in runs}
     if len(made) != 1 or None in made:
         raise NotRun(f"{told % 'some'} are missing, or of different configurations.")

@@ -55,8 +55,8 @@ def fill(
 
 def test_all_ten_claims_of_the_design_are_there_each_with_test_rule_and_source():
     assert {one.id.rstrip("ab") for one in CLAIMS} == {f"C{number}" for number in range(1, 11)}
-    assert [one.id for one in CLAIMS if one.judge] == [*GRID, "C4", "C5"] and len(GRID) == claims.rules.RULES
-    assert {one.id for one in CLAIMS if "experiments" in one.source} == {*GRID, "C8", "C10"}
+    assert all(one.judge for one in CLAIMS) and len(GRID) == claims.rules.RULES
+    assert {one.id for one in CLAIMS if "experiments" in one.source} == {*GRID, "C10"}
     for one in CLAIMS:
         assert all(len(part) > 10 for part in (one.sentence, one.test, one.rule, one.source)) and one.chapters
         assert one.rule.startswith("Supported:") and "Refuted:" in one.rule
@@ -153,7 +153,7 @@ def test_seeds_beyond_the_planned_ones_change_nothing(tmp_path, answers):
 def test_names_that_are_wrong_or_not_built_yet():
     with pytest.raises(ValueError, match="There is no claim 'C2': take one of C1a, C1b, C2a"):
         claim("C2")
-    with pytest.raises(NotRun, match="experiment of C10 has not been run"):
+    with pytest.raises(NotRun, match="smoke has one size"):
         judge("C10", "smoke")
     assert pd.isna(ledger("full").loc["C10"].effect)
     with pytest.raises(NotRun, match="smollm2 compares no pair of models"):
