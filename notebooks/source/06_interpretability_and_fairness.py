@@ -61,6 +61,7 @@ from helpers import (
     cells,
     checks,
     claims,
+    classifier_studies,
     classifiers,
     contrasts,
     data,

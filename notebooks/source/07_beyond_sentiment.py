@@ -54,7 +54,6 @@ import pandas as pd
 import seaborn as sns
 import torch
 from docstring_parser import DocstringStyle, parse
-from IPython.display import display
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from torch import nn
