@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import data, encoders, finetuning, heads, pooling
+from helpers import attentions, contrasts, data, encoders, finetuning, heads, matching, pooling, yardsticks
 from tests.answers import inside, preparation
 from tools.editions import exercises, read_source
 from tools.project import NOTEBOOKS, SOURCES
@@ -111,3 +111,35 @@ def test_the_baseline_of_chapter_1_is_that_of_the_helpers():
     model = chapter["logistic"](C=ours[-1].C).fit(words.fit_transform(texts), labels)
     own = model.predict_proba(words.transform(validation["text"][:]))
     np.testing.assert_allclose(own, ours.predict_proba(validation["text"][:]), atol=1e-9)
+
+
+def test_the_poolings_of_chapter_9_are_those_of_the_helpers(batch):
+    own = definitions("09_future_of_pooling", "Attention", "Latent")
+    states, mask = batch
+    pairs = ((own["Attention"](6, heads=3), pooling.Attention(6, heads=3)),
+             (own["Latent"](6, entries=5), attentions.LatentAttention(6, entries=5)))  # fmt: skip
+    for mine, theirs in pairs:
+        for one, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+            one.data = other.data = torch.randn(one.shape, generator=torch.Generator().manual_seed(one.numel()))
+        torch.testing.assert_close(mine(states, mask), theirs(states, mask), atol=ROUNDING, rtol=0)
+    gated = attentions.GatedAttention(6, hidden=4)
+    torch.nn.init.normal_(gated.score, generator=torch.Generator().manual_seed(1))
+    weights = own["gated_weights"](states, mask, gated.what.weight, gated.gate.weight, gated.score)  # biases are zero
+    torch.testing.assert_close(weights, gated.weights(states, mask), atol=ROUNDING, rtol=0)
+
+
+def test_the_yardsticks_of_chapter_7_are_those_of_the_helpers(batch):
+    own = definitions("07_beyond_sentiment")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        scores, answer = rng.integers(0, 3, 6).astype(float), int(rng.integers(6))
+        assert own["reciprocal_rank"](scores, answer) == pytest.approx(yardsticks.reciprocal_rank(scores, answer))
+    values, groups = rng.normal(size=40), rng.integers(0, 9, 40)
+    assert own["error_of_groups"](values, groups) == pytest.approx(contrasts.over_groups(values[None], groups).error)
+    states, mask = batch
+    asked = matching.Asked(pooling.Mean(), 6)
+    torch.nn.init.normal_(asked.query.weight, generator=torch.Generator().manual_seed(1))
+    questions = torch.randn(3, 6, generator=torch.Generator().manual_seed(2))
+    found = own["asked_weights"](asked.query(questions) / 6**0.5, states, mask)
+    torch.testing.assert_close(found, asked.weights(questions, states, mask)[..., 0], atol=ROUNDING, rtol=0)
+    assert own["rouge_1"]("fit lines", "fit a line") == pytest.approx(2 / 5), "no stems: only the package takes them"

@@ -24,6 +24,7 @@ CHOSEN = {
     "05_analysis": {"0.9": "an example", "0.1": "a bin", "0.2": "a bin", "1.0": "a bin", "40%": "quiz",
                     "3 points": "quiz", "0.4": "quiz"},
     "06_interpretability_and_fairness": {"50 percent": "a setting", "100%": "what it would mean"},
+    "07_beyond_sentiment": {"0.91": "quiz", "0.97": "quiz", "0.18": "quiz"},
 }  # fmt: skip
 #: A published figure stands in a paragraph that names its source: authors with a year, or a link to a paper.
 SOURCE = re.compile(

@@ -174,7 +174,7 @@ def reciprocal_rank(scores, answer):
 checks.exercise("7.1", reciprocal_rank, lambda f: {
     "first": (f(np.array([0.2, 0.9, 0.5]), 1), 1.0),
     "third": (f(np.array([0.2, 0.9, 0.5]), 0), 1 / 3),
-    "negative scores": (f(np.array([-3.0, -1.0, -2.0]), 2), 0.5),
+    "negative scores": (f(np.array([-3.0, -1.0, -2.0]), 1), 1.0),
     "two share the top": (f(np.array([0.2, 0.9, 0.9]), 1), 0.75),
     "all alike": (f(np.zeros(4), 0), (1 + 1 / 2 + 1 / 3 + 1 / 4) / 4),
     "a tie lower down": (f(np.array([5.0, 1.0, 1.0, 0.0]), 2), (1 / 2 + 1 / 3) / 2),
@@ -389,10 +389,11 @@ def error_of_groups(values, groups):
 
 # %% tags=["check", "ex-7.3"]
 some_values = np.array([1.0, 0.0, 1.0, 1.0, 0.0, 0.0])
-alone, twins = np.arange(6), np.array([0, 0, 1, 1, 2, 2])
+alone, twins, uneven = np.arange(6), np.array([0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 1, 1, 2])
 checks.exercise("7.3", error_of_groups, lambda f: {
     "each value a group of its own": (f(some_values, alone), some_values.std(ddof=1) / 6**0.5),
     "three groups": (f(some_values, twins), (3 / 2 * (0.0 + 1.0 + 1.0) / 36) ** 0.5),
+    "groups of three, two and one": (f(some_values, uneven), (3 / 2 * (0.25 + 0.0 + 0.25) / 36) ** 0.5),
     "copies bring nothing new": (f(np.repeat(some_values, 5), np.repeat(alone, 5)), f(some_values, alone)),
     "group numbers with gaps": (f(some_values, 10 * twins + 3), f(some_values, twins)),
 })
