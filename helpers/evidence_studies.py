@@ -21,7 +21,7 @@ from helpers.grid import Settings
 from helpers.study import Study
 
 LENGTHS = (32, 64, 128, 256, 512)  # tokens of a text, the last is the most that the pair reads
-LONGER = (1024, 2048)  # in chunks
+LONGER = (2048,)  # in chunks
 POOL, LEARN, VALIDATION, TEST = 600, 400, 150, 600  # texts; each seed learns from some of the pool
 INNER, OUTER = ("mean", "max"), ("mean", "max", "attention")  # over a chunk's tokens, and over a text's chunks
 

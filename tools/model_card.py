@@ -1,6 +1,10 @@
-"""The mini pair's model cards: every figure in them comes from `training.json` and the tables in `helpers/results`."""
+"""The mini models' cards: every figure in them comes from `training.json` and the tables in `helpers/results`.
+
+    python -m tools.model_card mini-bert-2x64
+"""
 
 import json
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +14,7 @@ import matplotlib.pyplot as plt  # noqa: E402 (the backend comes first: there ma
 import pandas as pd  # noqa: E402
 
 from helpers import cache  # noqa: E402
+from tools.mini_models import NAMES, family, shape  # noqa: E402
 from tools.project import MODELS, RESULTS  # noqa: E402
 
 FAMILY = {
@@ -51,20 +56,23 @@ def figure(name: str, path: Path, results: Path) -> None:
 def text(name: str, models: Path = MODELS, results: Path = RESULTS) -> str:
     """Return the card of one model as Markdown."""
     made = json.loads((models / name / "training.json").read_text(encoding="utf-8"))
-    kind, task, pipeline = FAMILY[name]
+    (kind, task, pipeline), (layers, dim, heads) = FAMILY[family(name)], shape(name)
+    built = f"{layers} layers of {dim}, {heads} head{'s' if heads > 1 else ''}, 512 positions, 8,192 pieces"
     recipe, causal = made["recipe"], made["recipe"]["causal_tokens"]
     size = (models / name / "model.safetensors").stat().st_size / 1e6
     versions = ", ".join(f"{package} {version}" for package, version in made["versions"].items())
     millions, corpus = made["tokens"] / 1e6, made["corpus_tokens"] / 1e6
-    if name == "mini-bert":
-        twin, masked_rate = "mini-gpt2", f" ({recipe['masked_rate']:g} with masks)"
+    measured = f"{_losses(name, results)}\n\n{_accuracies(name, results)}" if name in NAMES else _end(name, results)
+    again = "tools.measure_mini_pair" if name in NAMES else f"tools.model_card {name}"
+    if family(name) == "mini-bert":
+        twin, masked_rate = name.replace("bert", "gpt2"), f" ({recipe['masked_rate']:g} with masks)"
         phases = (
             f"The first {causal / 1e6:g} million tokens as a causal model (a triangular mask, next tokens, as its "
             f"twin), then {millions - causal / 1e6:.2f} million with {recipe['mask_share']:.0%} of the tokens replaced "
             "by [MASK]."
         )
     else:
-        twin, masked_rate, phases = "mini-bert", "", "Next tokens from the first step to the last."
+        twin, masked_rate, phases = name.replace("gpt2", "bert"), "", "Next tokens from the first step to the last."
     return f"""---
 language: en
 license: mit
@@ -83,7 +91,7 @@ learning rate that suits it.
 
 | | |
 |---|---|
-| architecture | 4 layers of 256, 4 heads, 512 positions, 8,192 pieces; {size:.1f} MB in float16 |
+| architecture | {built}; {size:.1f} MB in float16 |
 | tokens seen | {millions:.2f} million ({millions / corpus:.1f} passes over {corpus:.2f} million) |
 | seed | {made["seed"]} |
 | time | {made["seconds"] / 60:.0f} minutes{" on one core" if made["device"] == "cpu" else ""} |
@@ -102,9 +110,7 @@ decay {recipe["weight_decay"]:g}, no dropout, gradients clipped at 1.
 
 ![{CAPTION}](loss_curve.png)
 
-{_losses(name, results)}
-
-{_accuracies(name, results)}
+{measured}
 
 ## Data
 
@@ -124,9 +130,16 @@ is measured on it says nothing about them. Do not use it to judge people or thei
 
 ```
 python -m tools.pretrain_mini_pair {name} --tokens {made["tokens"]}
-python -m tools.measure_mini_pair
+python -m {again}
 ```
 """
+
+
+def _end(name: str, results: Path) -> str:
+    """What is known of one of the smaller ones, which are for the comparison of sizes alone."""
+    last = pd.read_csv(results / f"pretraining_{name}.csv").iloc[-1]
+    return (f"Loss on the validation split at the end: {last.heldout_loss:.2f} nats a token. Made for the comparison\n"
+            "of sizes in chapter 9; how accurate its classifiers are stands in `helpers/results/grid_sizes.csv`.")
 
 
 def _losses(name: str, results: Path) -> str:
@@ -168,3 +181,8 @@ def _accuracies(name: str, results: Path) -> str:
         points = f"{100 * row.difference:+.1f} [{100 * row.low:+.1f}, {100 * row.high:+.1f}]"
         lines.append(f"| {row.comparison} | {points} | {p} |")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or NAMES:
+        write(chosen)
