@@ -6,5 +6,10 @@
 session), ``sources`` (where files come from), ``checkpoints`` (from files to an encoder) and ``cache`` (files written
 once); beside ``figures`` stand ``checks``, ``widgets`` and ``views``. Chapter 6 asks classifiers (``classifiers``,
 ``trained``) about other texts (``templates``, ``doses``) and their ``words``: ``explain``, ``faithfulness`` and
-``fairness`` say what, ``studies`` runs it, ``study_rules`` judges.
+``fairness`` say what, ``classifier_studies`` runs it, ``study_rules`` judges.
+
+Chapter 7: ``documentation`` and ``tasks`` (questions, summaries), ``yardsticks`` (what a choice is worth), ``matching``
+(question and candidate), ``task_studies``, ``task_rules``. Chapter 9: ``attentions`` (richer poolings), ``evidence``
+(one sentence among many), ``evidence_studies``, ``future_rules``. ``study`` is what all studies share, and ``studies``
+the command that runs them.
 """

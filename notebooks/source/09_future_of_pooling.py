@@ -376,6 +376,8 @@ for one in few:
 # %% [markdown]
 # The filler is neutral by a lexicon, not by a judge: now and then an opinion slips through. It goes with no label, so it is noise, as everything else there. And no adjective stands in two splits: a head cannot learn the words by heart, it has to rely on what the encoder makes of them.
 #
+# At 32 tokens many a text *is* the evidence, as no sentence of filler fits beside it. From 64 on it never is.
+#
 # Each length has a head, and weights, of its own. So what is measured is what the pooled vector *holds*, and not how a head for short texts takes long ones. The table is on file (`python -m helpers.studies --only evidence`): frozen encoders, seven poolings, five seeds.
 
 # %% tags=["predict"]
@@ -446,7 +448,9 @@ predicted = {pool: fitted(pool, curve)[-1] for pool, curve in (("mean", evidence
 figures.show(fig, alt=f"Accuracy by length of mean and max, measured with intervals, and what theory predicts from the shortest length: at 512 tokens {predicted['mean']:.2f} for the mean and {predicted['max']:.2f} for max.")
 
 # %% [markdown]
-# The theory is right about noise that is independent from token to token and from dimension to dimension. Real states break both. An encoder lets tokens speak to each other, so the evidence is in more than its own places; the noise of neighbouring tokens moves together; and the head may use all dimensions. Where the measured line lies above the dotted one, the encoder did some pooling itself.
+# Where does the theory go wrong? It knows noise that is independent from token to token, and *one* dimension that the head looks at. Real states break both. An encoder lets tokens speak to each other, so the evidence is in more than its own places; the noise of neighbouring tokens moves together; and the head may use all dimensions. Where the measured line lies above the dotted one, the encoder did some pooling itself.
+#
+# And where it lies below? A head has hundreds of dimensions and four hundred texts to learn from. In theory it looks at the right dimension; in practice it has to find it, and the more noise the vector holds, the more it learns by heart. The theory says what the vector holds, a probe what can be learned from it with so many labels.
 #
 # ### Where it stands
 
