@@ -80,6 +80,22 @@ def wide_enough(name: str) -> nn.Module:
     return model.eval()
 
 
+@pytest.mark.parametrize("name, family, shape", [
+    ("mini-bert-2x64", "mini-bert", (2, 64, 1)), ("mini-gpt2-2x64", "mini-gpt2", (2, 64, 1)),
+    ("mini-bert-2x128", "mini-bert", (2, 128, 2)), ("mini-gpt2-2x128", "mini-gpt2", (2, 128, 2)),
+])  # fmt: skip
+def test_a_smaller_size_differs_in_size_alone(name, family, shape):
+    small, own = new_model(name).config, new_model(family).config
+    assert (small.num_hidden_layers, small.hidden_size, small.num_attention_heads) == shape and name in mini_models.ALL
+    sizes = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "n_embd", "n_layer", "n_head"}
+    one, other = small.to_dict(), own.to_dict()
+    assert {key for key in one if one[key] != other[key]} <= sizes
+    assert mini_models.family(name) == family and mini_models.shape(family) == (2, 32, 2), "the tests' own size"
+    with pytest.raises(KeyError):
+        new_model(f"{family}-9x9")
+
+
+
 def test_sinusoids_by_hand():
     found = mini_models.sinusoids(3, 4)
     expected = [[math.sin(place * rate) for rate in (1, 0.01)] + [math.cos(place * rate) for rate in (1, 0.01)]
