@@ -19,11 +19,14 @@ from helpers.matching import Asked, Matcher, Sets
 from helpers.study import Study
 
 GENERIC = ("first", "last", "mean", "max", "weighted_mean")  # those with something to learn are the mean before it
-ASKED = {"asked_sum": 1, "asked_attention": 4}  # heads of the poolings whose weights depend on the question
+# Poolings whose weights depend on the question: how the question itself is pooled, and the number of heads. The last
+# one was added when the results of the others were known, so that no rule speaks of it.
+ASKED = {"asked_sum": ("mean", 1), "asked_attention": ("mean", 4), "asked_weighted_sum": ("weighted_sum", 1)}
 MEASURES = ("MRR", "top-1")  # the rows of "quality"
 TRAINED = (*grid.POOLINGS, *ASKED)
 TRAIN, VALIDATION = 300, 60  # functions or passages to learn from, and to choose the round with
 LENGTH = 256  # tokens of a text that are read
+NO_CHOICE = -1  # in the place of a sentence's number, where several have the highest score
 BASELINES = {"answers": ("random", "overlap", "bm25"), "summaries": ("random", "lead", "central", "oracle")}
 
 
@@ -77,7 +80,8 @@ def _sets(task: str, split: str, model: str, scale: str) -> Sets:
 def matcher(name: str, dim: int) -> Matcher:
     """Make an untrained matcher by its pooling's name."""
     if name in ASKED:
-        return Asked(pooling.Mean(), dim, ASKED[name])
+        of_question, heads = ASKED[name]
+        return Asked(pooling.make(of_question, dim), dim, heads)
     return Matcher(pooling.make(name, dim), dim)
 
 
@@ -120,16 +124,22 @@ def _answers(run: TaskRun, settings: Settings) -> dict[str, np.ndarray]:
 def _summaries(run: TaskRun, settings: Settings) -> dict[str, np.ndarray]:
     found = summaries("test", settings.scale)
     worth = [np.array(one) for one in found["rouge"]]  # n x [sentences, 3]
-    if run.model == "random":  # what is expected of it
-        return {"rouge": np.array([one.mean(axis=0) for one in worth], np.float32), "chosen": np.full(len(worth), -1)}
     if run.mode == "baseline":
-        how = {"lead": lambda documents: [0] * len(documents), "central": yardsticks.central,
-               "oracle": lambda _: found["answer"]}  # fmt: skip
-        chosen = how[run.model](found["sentences"])
+        best = _baseline(run.model, found)
     else:
-        chosen = [int(own.argmax()) for own in _scores("summaries", run, settings)]
-    reached = np.array([one[number] for one, number in zip(worth, chosen, strict=True)], np.float32)  # [n, 3]
-    return {"rouge": reached, "chosen": np.array(chosen)}
+        best = [np.flatnonzero(own == own.max()) for own in _scores("summaries", run, settings)]
+    # Among equals each is as likely: the first of them would be the lead, and that is a method of its own.
+    reached = np.array([one[rows].mean(axis=0) for one, rows in zip(worth, best, strict=True)], np.float32)  # [n, 3]
+    return {"rouge": reached, "chosen": np.array([rows[0] if len(rows) == 1 else NO_CHOICE for rows in best])}
+
+
+def _baseline(name: str, found: datasets.Dataset) -> list[np.ndarray]:
+    """The sentences of each text among which a baseline does not choose any further."""
+    if name == "random":
+        return [np.arange(len(own)) for own in found["sentences"]]
+    chosen = {"lead": lambda: [0] * len(found), "central": lambda: yardsticks.central(found["sentences"]),
+              "oracle": lambda: found["answer"][:]}[name]()  # fmt: skip
+    return [np.array([number]) for number in chosen]
 
 
 @functools.cache

@@ -71,6 +71,19 @@ def test_baselines_are_what_they_are_called(tiny):
         assert rouge["central"]["rouge"][row] == pytest.approx(worth[chosen], abs=1e-6)
 
 
+def test_who_does_not_choose_is_worth_a_random_sentence_and_not_the_lead(tiny, monkeypatch):
+    (model,) = tiny.rates
+    texts = task_studies.summaries("test", "smoke")
+    scores = [np.zeros(len(own)) for own in texts["sentences"]]
+    scores[0][-1] = 1.0
+    monkeypatch.setattr(task_studies, "_scores", lambda *given: scores)
+    found = task_studies._summaries(TaskRun(model, "mean", "generic", 0), tiny)
+    random = task_studies._summaries(TaskRun("random", "none", "baseline", 0), tiny)
+    assert found["rouge"][1:].tolist() == random["rouge"][1:].tolist()
+    assert found["chosen"].tolist() == [len(scores[0]) - 1] + [task_studies.NO_CHOICE] * (len(texts) - 1)
+    assert found["rouge"][0] == pytest.approx(texts["rouge"][0][-1], abs=1e-6)
+
+
 @pytest.mark.parametrize("pool", ["mean", "max"])
 def test_generic_scores_are_cosines_in_the_order_of_the_questions(tiny, pool):
     """Each question alone, from its own texts: no batch, no cache, no set."""
