@@ -166,8 +166,11 @@ def hub(tmp_path, monkeypatch):
     })  # fmt: skip
     news = pd.DataFrame({"article": ["A man ran. He fell. He got up. He won."], "highlights": ["Man wins\nrace ."],
                          "id": ["x"]})  # fmt: skip
-    for name, frame, splits in (("rajpurkar/squad", squad, ("train", "validation")),
-                                ("abisee/cnn_dailymail", news, ("train", "validation", "test"))):  # fmt: skip
+    short = pd.DataFrame({"article": ["He fell. He won."], "highlights": ["A fall."], "id": ["y"]})
+    news = pd.concat([news, short])
+    for name, frame, splits in (("rajpurkar/squad/plain_text", squad, ("train", "validation")),
+                                ("abisee/cnn_dailymail/3.0.0", news, ("train", "validation", "test")),
+                                ("abisee/cnn_dailymail/1.0.0", news, ("train", "validation", "test"))):  # fmt: skip
         (tmp_path / name).mkdir(parents=True)
         for split in splits:
             frame.to_parquet(tmp_path / name / f"{split}-00000-of-00001.parquet")
@@ -184,3 +187,10 @@ def test_the_published_data_sets_come_through_the_same_functions(hub):
     (row,) = tasks.summaries("test", "full")
     assert row == {"sentences": ["A man ran.", "He fell.", "He got up.", "He won."], "summary": "Man wins race .",
                    "group": "x"}  # fmt: skip
+
+
+def test_a_copy_without_the_version_that_we_use_is_named(hub, tmp_path):
+    (tmp_path / "abisee/cnn_dailymail/3.0.0/test-00000-of-00001.parquet").unlink()
+    with pytest.raises(ValueError, match=r"abisee/cnn_dailymail has no 3\.0\.0/test-\*\.parquet: fetch it again"):
+        tasks.summaries("test", "full")
+    assert len(tasks.summaries("train", "full")) == 1
