@@ -53,8 +53,15 @@ def larger(scale: str, folder: Path) -> Verdict:
     if scale != "laptop":
         raise NotRun(f"{scale} has one size of each model.")
     found = spreads(folder)
+    if missing := [model for model in _sizes() if model not in found.index]:
+        raise NotRun(f"grid: some runs of {', '.join(missing)} are missing, or of different configurations.")
     return all_point({f"spread by doubling of the parameters, {len(found)} models": over_sizes(found)}, [len(found)],
                      "it shrinks", "share", RULES)  # fmt: skip
+
+
+def _sizes() -> dict[str, str]:
+    """The models of the comparison, and the scale whose table holds each."""
+    return dict.fromkeys(SCALES["laptop"].pair, "laptop") | dict.fromkeys(SCALES[SIZES].rates, SIZES)
 
 
 def over_sizes(found: pd.DataFrame) -> Contrast:
@@ -68,7 +75,7 @@ def over_sizes(found: pd.DataFrame) -> Contrast:
 
 
 def spreads(folder: Path) -> pd.DataFrame:
-    """Return the spread of the paper's poolings for each model of the pair, in all sizes.
+    """Return the spread of the paper's poolings for each model of the pair, in all sizes whose runs are complete.
 
     Returns
     -------
@@ -76,23 +83,24 @@ def spreads(folder: Path) -> pd.DataFrame:
         Index model; columns family, parameters, spread (standard deviation over the poolings of their mean accuracy
         over the seeds), seeds (the spread that the luck of the seeds alone would give).
     """
-    rows = {}
-    for scale in ("laptop", SIZES):
-        settings, table = SCALES[scale], Table(scale, folder)
-        for model in settings.pair if scale == "laptop" else settings.rates:
-            accuracies = np.array([_accuracies(table, model, pool, settings) for pool in PAPER])  # [poolings, s]
-            rows[model] = {
-                "family": "gpt2" if "gpt2" in model else "bert",
-                "parameters": grid.encoder_of(model).model.num_parameters(),
-                "spread": float(accuracies.mean(axis=1).std(ddof=1)),
-                "seeds": float(np.sqrt(accuracies.var(axis=1, ddof=1).mean() / accuracies.shape[1])),
-            }  # fmt: skip
-    return pd.DataFrame(rows).T.infer_objects()
+    rows, tables = {}, {scale: Table(scale, folder) for scale in ("laptop", SIZES)}
+    for model, scale in _sizes().items():
+        own = [_accuracies(tables[scale], model, pool, SCALES[scale]) for pool in PAPER]
+        if any(part is None for part in own):
+            continue
+        accuracies = np.array(own)  # [poolings, s]
+        rows[model] = {
+            "family": "gpt2" if "gpt2" in model else "bert",
+            "parameters": grid.encoder_of(model).model.num_parameters(),
+            "spread": float(accuracies.mean(axis=1).std(ddof=1)),
+            "seeds": float(np.sqrt(accuracies.var(axis=1, ddof=1).mean() / accuracies.shape[1])),
+        }  # fmt: skip
+    return pd.DataFrame(rows, ["family", "parameters", "spread", "seeds"]).T.infer_objects()
 
 
-def _accuracies(table: Table, model: str, pool: str, settings: Settings) -> np.ndarray:
+def _accuracies(table: Table, model: str, pool: str, settings: Settings) -> np.ndarray | None:
+    """The accuracies of all planned seeds, ``[s]``, or None where they are not complete."""
     cell = {"model": model, "pooling": pool, "mode": MODE, "dataset": DATASET, "labels": max(settings.labels[DATASET])}
-    found = table.select(**cell).sort_values("seed")
-    if found.seed.tolist() != list(range(settings.seeds)) or found.configuration.nunique() > 1:
-        raise NotRun(f"grid: some runs of {model} with {pool} are missing, or of different configurations.")
-    return found.accuracy.to_numpy()
+    found = table.rows[(table.rows[list(cell)] == list(cell.values())).all(axis=1)].sort_values("seed")
+    complete = found.seed.tolist() == list(range(settings.seeds)) and found.configuration.nunique() == 1
+    return found.accuracy.to_numpy() if complete else None

@@ -137,6 +137,7 @@ def test_what_is_not_complete_decides_nothing(tmp_path, five_seeds):
     with pytest.raises(NotRun, match="one size"):
         future_rules.larger("full", tmp_path)
     sizes(tmp_path, spread_by_size(0.0), models=[*SETTINGS.pair, "mini-bert-2x64"])
-    with pytest.raises(NotRun):
+    with pytest.raises(NotRun, match="some runs of mini-gpt2-2x64, mini-bert-2x128, mini-gpt2-2x128 are missing"):
         future_rules.larger("laptop", tmp_path)
+    assert list(future_rules.spreads(tmp_path).index) == [*SETTINGS.pair, "mini-bert-2x64"], "those that are complete"
     assert (claims.ledger("laptop", tmp_path).verdict[["C8", "C10"]] == claims.NOT_RUN).all()
