@@ -115,8 +115,10 @@ def all_point(found: dict[str, Contrast], sizes: list[int], against: str, unit: 
         return Verdict(f"{REFUTED}: {against}", evidence, weaker, unit)
     if sure.any():
         factor, digits, named = (100, 1, " points") if unit == "share" else (1, 2, "")
-        shown = "; ".join(f"{test} {factor * one.effect.value:+.{digits}f}{named}" for test, one, yes in
-                          zip(found, found.values(), sure, strict=True) if yes)  # fmt: skip
-        only = "" if sure.all() else "only "
-        return Verdict(f"depends: shown {only}{shown}", evidence, weaker, unit)
+        told = [f"{test} {factor * one.effect.value:+.{digits}f}{named}" for test, one in found.items()]
+        for_it, against_it = ("; ".join(text for text, yes in zip(told, side, strict=True) if yes)
+                              for side in (sure & ahead, sure & ~ahead))  # fmt: skip
+        parts = [f"shown only {for_it}"] if for_it else []
+        parts += [f"shown against the claim {against_it}"] if against_it else []
+        return Verdict(f"depends: {'; '.join(parts)}", evidence, weaker, unit)
     return Verdict(NO_DIFFERENCE, evidence, int(p.argmin()), unit)
