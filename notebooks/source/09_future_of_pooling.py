@@ -396,14 +396,14 @@ def found_by(model, pool, tokens):
 
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(10.5, 4), sharey=True)
 for ax, model in zip(axes, SETTINGS.pair, strict=True):
     for pool, marker in zip(SETTINGS.poolings, "os^DvXP", strict=True):
         ax.plot(TOKENS, [found_by(model, pool, tokens).mean() for tokens in TOKENS], marker=marker, label=pool)
     ax.set(xscale="log", xticks=TOKENS, xticklabels=TOKENS, xlabel="tokens", title=model)
     ax.minorticks_off()
 axes[0].set_ylabel("accuracy")
-axes[1].legend(frameon=False, fontsize=9)
+axes[1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 longest = {model: {pool: found_by(model, pool, TOKENS[-1]).mean() for pool in SETTINGS.poolings} for model in SETTINGS.pair}
 figures.show(fig, alt="Accuracy by length for seven poolings on the BERT and the GPT-2. At 512 tokens: " + "; ".join(
     f"{model} " + ", ".join(f"{pool} {value:.2f}" for pool, value in own.items()) for model, own in longest.items()) + ".")
@@ -449,9 +449,11 @@ predicted = {pool: fitted(pool, curve)[-1] for pool, curve in (("mean", evidence
 figures.show(fig, alt=f"Accuracy by length of mean and max, measured with intervals, and what theory predicts from the shortest length: at 512 tokens {predicted['mean']:.2f} for the mean and {predicted['max']:.2f} for max.")
 
 # %% [markdown]
-# Where does the theory go wrong? It knows noise that is independent from token to token, and *one* dimension that the head looks at. Real states break both. An encoder lets tokens speak to each other, so the evidence is in more than its own places; the noise of neighbouring tokens moves together; and the head may use all dimensions. Where the measured line lies above the dotted one, the encoder did some pooling itself.
+# Both fall faster than theory says: the mean somewhat, max by far. Where does the theory go wrong?
 #
-# And where it lies below? A head has hundreds of dimensions and four hundred texts to learn from. In theory it looks at the right dimension; in practice it has to find it, and the more noise the vector holds, the more it learns by heart. The theory says what the vector holds, a probe what can be learned from it with so many labels.
+# It says what the vector *holds*, for somebody who knows in which direction to look. A probe has to find that direction, among hundreds, from four hundred texts; and the more noise the vector holds, the more it learns by heart. Max is hit harder, because in each dimension it keeps the loudest token of the whole text, whatever that one was about. A learned weight does what no head can do afterwards: it keeps the noise out *before* the sum.
+#
+# The theory also takes tokens for independent. An encoder lets them speak to each other, so the evidence may be in more places than its own, which would help; but the noise of neighbours moves together too, which hurts.
 #
 # ### Where it stands
 
@@ -581,6 +583,8 @@ figures.say("Weights by layer: " + ", ".join(f"{number}: {weight:.2f}" for numbe
             + f". Mixture minus the last layer: {figures.points(gap.effect)} points ({figures.p_value(gap.p)}).")
 
 # %% [markdown]
+# On this small model no layer stands out, and even layer 0, word vectors that have heard nothing of each other, is hardly behind. So there is nothing for a mixture to gain. On a large model that may differ: try it (9.9).
+#
 # ## 9.5 Do larger models care more?
 #
 # "As models grow, the choice of pooling matters more." To test that, everything but the size should stay the same. So the mini pair was pretrained in two more sizes, with the same command, texts, batches and number of tokens (`python -m tools.pretrain_mini_pair mini-bert-2x64 …`; 2x64 is two layers of 64). Then all were fine-tuned on single sentences with mean, max and weighted sum.
@@ -651,7 +655,7 @@ figures.table(commands.groupby("command").apply(lambda part: ", ".join(part.inde
 verdicts = claims.ledger(ON_FILE)
 GUIDE = {
     "One vector a text, and no reason to prefer another: take the mean.": ("C1a", "C2a", "C3"),
-    "Your encoder was trained with a pooling: begin with that one.": ("C6",),
+    "Your model is another one: compare the poolings on it, for the gaps change.": ("C1b", "C10"),
     "A cue hides in a long text: let the weights be learned, before you cut the text.": ("C8",),
     "You rank texts for questions: train a weighted sum, and keep BM25 beside it.": ("C6", "C9"),
     "You choose sentences for a summary: is the first one enough?": ("C7",),
