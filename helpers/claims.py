@@ -143,7 +143,8 @@ CLAIMS = (
         "C8", "As contexts grow, simple poolings lose more information than attention pooling.",
         "A sentence of evidence in texts of 32 to 512 tokens, frozen BERT and GPT-2, a head for each length: the slope "
         "of the accuracy over the doublings of the length, attention minus mean and attention minus max.",
-        "Supported: attention's slope is above both. Refuted: below both. Depends: one is shown.",
+        "Supported: attention's slope is above both. Refuted: below both, and it does not end above. Depends: one is "
+        "shown.",
         "9", "python -m helpers.studies --only evidence",
         lambda found: future_rules.longer(found.scale, found.folder),
     ),
@@ -157,8 +158,9 @@ CLAIMS = (
     ),
     Claim(
         "C10", "As models grow, the choice of pooling matters more.",
-        "The spread (standard deviation) of the accuracies of mean, max and weighted sum, fine-tuned on single "
-        "sentences, for the pair of models in three sizes: its slope over the doublings of the parameters.",
+        "The spread (standard deviation) of the accuracies of mean, max and weighted sum, beyond the luck of the "
+        "seeds, fine-tuned on single sentences, for the pair of models in three sizes: its slope over the doublings of "
+        "the parameters.",
         "Supported: the slope is above zero. Refuted: below. The models are the sample.",
         "9", "python -m helpers.experiments --scale sizes",
         lambda found: future_rules.larger(found.scale, found.folder),

@@ -116,9 +116,39 @@ def over_groups(values: np.ndarray, groups: np.ndarray) -> Contrast:
     groups : ndarray of int, shape [n]
         Which group each value is of; two or more groups.
     """
-    by_value, by_seed = values.mean(axis=0), values.mean(axis=1)
+    return _over(values, *_of_groups(values.mean(axis=0), groups))
+
+
+def over_crossed(values: np.ndarray, groups: np.ndarray, others: np.ndarray) -> Contrast:
+    """Return the same where values are in groups of two kinds, as a parameter's name is asked of many functions.
+
+    The two variances add up, less that of the groups which both kinds make together (Cameron, Gelbach and Miller 2011);
+    with the degrees of freedom of the kind with fewer groups.
+
+    Parameters
+    ----------
+    values : ndarray, shape [s, n]
+    groups, others : ndarray of int, each of shape [n]
+    """
+    both = np.unique(np.stack([groups, others]), axis=1, return_inverse=True)[1].reshape(-1)
+    by_value = values.mean(axis=0)
+    kinds = [_of_groups(by_value, groups), _of_groups(by_value, others)]
+    added = sum(variance for variance, _ in kinds) - _of_groups(by_value, both)[0]
+    largest = max(variance for variance, _ in kinds)  # where the sum is less than one of them, or negative
+    return _over(values, max(added, largest), min(freedom for _, freedom in kinds))
+
+
+def _of_groups(by_value: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
+    """The variance of the mean of some values ``[n]`` when whole groups are sampled, and its degrees of freedom."""
     sums = np.bincount(groups, by_value - by_value.mean())[np.unique(groups)]  # [groups]
-    variances, freedoms = [len(sums) / (len(sums) - 1) * (sums**2).sum() / by_value.size**2], [len(sums) - 1]
+    if len(sums) < 2:
+        raise ValueError("All values are of one group: nothing can be said of other groups. Give two or more.")
+    return len(sums) / (len(sums) - 1) * float((sums**2).sum()) / by_value.size**2, len(sums) - 1
+
+
+def _over(values: np.ndarray, variance: float, freedom: int) -> Contrast:
+    """A mean of values ``[s, n]`` from what the groups say of its variance and, with two seeds or more, the seeds."""
+    by_seed, variances, freedoms = values.mean(axis=1), [variance], [freedom]
     if len(by_seed) > 1:
         variances.append(by_seed.var(ddof=1) / by_seed.size)
         freedoms.append(by_seed.size - 1)

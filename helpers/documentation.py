@@ -64,7 +64,8 @@ def _of(thing: object, library: str) -> bool:
 def questions(name: str, found: Docstring) -> list[dict]:
     """Return a function's questions: what each parameter does, among the descriptions of all its parameters.
 
-    No candidate holds a parameter's name, so that no answer can be found by string match.
+    No candidate holds a parameter's name as a word of its own, so that no answer is given away. (Inside another word it
+    may stand: *tol* in "tolerance".)
     """
     named = [(part.arg_name.lstrip("*"), part.description) for part in found.params if part.args[0] == "param"
              and part.description and re.fullmatch(r"\*{0,2}\w+", part.arg_name)]  # fmt: skip
@@ -76,7 +77,7 @@ def questions(name: str, found: Docstring) -> list[dict]:
         return []
     where = name.split(".", 1)[0] + " " + name.rsplit(".", 1)[-1]
     asked = [f"What does {own.replace('_', ' ')} do in {where}?" for own, _ in described]
-    return [{"question": question, "candidates": candidates, "answer": number, "group": name,
+    return [{"question": question, "candidates": candidates, "answer": number, "group": name, "asked": own,
              "kind": kind(own.replace("_", " "), candidates[number])}
             for number, ((own, _), question) in enumerate(zip(described, asked, strict=True))]  # fmt: skip
 

@@ -88,7 +88,7 @@ SCALES = {
     # For chapter 9: smaller sizes of the pair, and poolings with more to learn.
     "sizes": replace(
         _LAPTOP, rates={f"{model}-{size}": 3e-4 for size in ("2x64", "2x128") for model in _LAPTOP.pair}, pair=(),
-        labels=_MOST, poolings=("mean", "max", "weighted_sum", "attention"),
+        labels={"rotten_tomatoes": (max(LABELS),)}, poolings=("mean", "max", "weighted_sum"),
     ),
     "attentions": replace(
         _LAPTOP, rates={}, pair=(), probed=tuple(_LAPTOP.rates), labels=_MOST, poolings=attentions.NAMES

@@ -115,7 +115,8 @@ class Asked(Matcher):
         return scores.masked_fill(~mask[None, :, :, None], float("-inf")).softmax(dim=2)
 
     def candidates(self, asked: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-        parts = states.unflatten(-1, (self.heads, -1))  # [c, T, d] -> [c, T, h, d / h]
+        clean = torch.where(mask.unsqueeze(-1), states, 0)  # a weight of 0 times NaN would be NaN
+        parts = clean.unflatten(-1, (self.heads, -1))  # [c, T, d] -> [c, T, h, d / h]
         return torch.einsum("qcth,cthe->qche", self.weights(asked, states, mask), parts).flatten(2)  # -> [q, c, d]
 
 

@@ -164,6 +164,9 @@ class Rows:
         parts : dict
             Its arrays.
         """
+        if bad := [what for what, part in parts.items() if not np.isfinite(part).all()]:
+            run = "/".join(str(row[part]) for part in self._key)
+            raise ValueError(f"{run} gave {', '.join(bad)} with values that are no numbers: it is not kept.")
         row = row | {what: _checksum(part) for what, part in parts.items()}
         old = (self.rows[self._key] == [row[part] for part in self._key]).all(axis=1)
         rows = pd.DataFrame([*self.rows[~old].to_dict("records"), row]).sort_values(self._key, ignore_index=True)

@@ -83,10 +83,26 @@ def every(name: str, table: Rows, runs: list, what: str) -> np.ndarray:
         raise NotRun(f"{name}: this is not planned at this scale.")
     cell = {key: value for key, value in asdict(runs[0]).items() if key != "seed"}
     told = f"{name}: %s runs of {' with '.join(map(str, list(cell.values())[:2]))}"
-    made = {table.configuration(*astuple(run)) for run in runs}
-    if len(made) != 1 or None in made:
+    if None in {table.configuration(*astuple(run)) for run in runs}:
         raise NotRun(f"{told % 'some'} are missing, or of different configurations.")
-    if len(kinds := table.select(**cell).precision.unique()) > 1:
+    # What is compared has to be made alike: all poolings of one model, as none of them enters a configuration.
+    peers = table.select(**{key: value for key, value in cell.items() if key != "pooling"})
+    if peers.configuration.nunique() > 1:
+        raise NotRun(f"{told % 'some'} are missing, or of different configurations.")
+    if len(kinds := peers.precision.unique()) > 1:
         raise ValueError(f"{told % 'the'} were computed in {' and '.join(sorted(kinds))}: delete their rows and run "
                          "them again on one kind of processor.")  # fmt: skip
     return table.stack(what, **cell)[: len(runs)]
+
+
+def common(name: str, table: Rows, what: str) -> np.ndarray:
+    """Return an array that all rows of a study share, such as the group of each text.
+
+    Raises
+    ------
+    NotRun
+        There is no row, or rows differ in it: some are about other texts.
+    """
+    if table.rows[what].nunique() != 1:
+        raise NotRun(f"{name}: nothing has been run at this scale, or rows are about different texts.")
+    return table.array(table.rows.iloc[0], what)

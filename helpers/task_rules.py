@@ -1,7 +1,8 @@
 """Tests and rules by which the claims of chapter 7 are judged, written before its studies were run.
 
-All on average over the BERT and the GPT-2. Functions (or texts) and seeds both count as samples: questions about one
-function share their candidates. P values are corrected for all tests.
+All on average over the BERT and the GPT-2. Questions about one function share their candidates, and questions about one
+name (as *random state*) nearly share their answers: so functions, names and seeds count as samples. Of summaries it is
+texts and seeds. P values are corrected for all tests.
 """
 
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 
 from helpers import contrasts, studies
 from helpers.contrasts import Contrast
-from helpers.records import NotRun, Rows
+from helpers.records import Rows
 from helpers.rules import Verdict, settings_of
-from helpers.study import every
+from helpers.study import common, every
 from helpers.study_rules import all_point
 from helpers.task_studies import MEASURES
 from helpers.yardsticks import ROUGE
@@ -24,7 +25,7 @@ MADE, GENERIC = "asked_sum", "mean"  # a pooling made for the task, and one that
 def question_answering(scale: str, folder: Path) -> Verdict:
     """C6: trained with the same budget, which pooling ranks the answer higher, on which questions?"""
     table = studies.table("answers", scale, folder)
-    intent, groups = (_shared(table, what) for what in ("intent", "groups"))
+    intent, groups, names = (common("answers", table, what) for what in ("intent", "groups", "names"))
     found, sizes = {}, []
     for part, rows, pairs in (
         ("keyword questions", ~intent, [("max", "mean")]),
@@ -33,8 +34,8 @@ def question_answering(scale: str, folder: Path) -> Verdict:
     ):
         for a, b in pairs:
             gap = reciprocal_ranks(table, scale, a, "trained") - reciprocal_ranks(table, scale, b, "trained")
-            found[f"{a} − {b}, {part}"] = contrasts.over_groups(gap[:, rows], groups[rows])
-            sizes.append(int(rows.sum()))
+            found[f"{a} − {b}, {part}"] = contrasts.over_crossed(gap[:, rows], groups[rows], names[rows])
+            sizes.append(len(np.unique(groups[rows])))
     return all_point(found, sizes, "max leads on intents, mean on keywords, and the weighted sum on neither", "share",
                      RULES)  # fmt: skip
 
@@ -50,9 +51,10 @@ def made_for_the_task(scale: str, folder: Path) -> Verdict:
     """C9: weights that depend on the question (or on the text that is summed up), against the mean, both trained."""
     answers, summaries = (studies.table(name, scale, folder) for name in ("answers", "summaries"))
     gap = [reciprocal_ranks(answers, scale, pool, "trained") for pool in (MADE, GENERIC)]
-    found = {f"{MADE} − {GENERIC}, answers": contrasts.over_groups(gap[0] - gap[1], _shared(answers, "groups")),
+    groups, names = (common("answers", answers, what) for what in ("groups", "names"))
+    found = {f"{MADE} − {GENERIC}, answers": contrasts.over_crossed(gap[0] - gap[1], groups, names),
              f"{MADE} − {GENERIC}, summaries": _gap(rouge_1, summaries, scale, MADE, GENERIC, "trained")}
-    return all_point(found, [gap[0].shape[1], _texts(summaries)], "the generic one is better", "share", RULES)
+    return all_point(found, [len(np.unique(groups)), _texts(summaries)], "the generic one is better", "share", RULES)
 
 
 def reciprocal_ranks(table: Rows, scale: str, pool: str, mode: str) -> np.ndarray:
@@ -78,13 +80,6 @@ def _of_pair(task: str, table: Rows, scale: str, pool: str, mode: str, what: str
         runs = [run for run in planned if (run.model, run.pooling, run.mode) == (model, pool, mode)]
         found.append(every(task, table, runs, what))
     return np.mean(found, axis=0, dtype=float)
-
-
-def _shared(table: Rows, what: str) -> np.ndarray:
-    """What is the same for all runs, such as the kind of each question."""
-    if not len(table.rows):
-        raise NotRun("answers: nothing has been run at this scale.")
-    return table.array(table.rows.iloc[0], what)
 
 
 def _texts(table: Rows) -> int:

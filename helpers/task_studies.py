@@ -24,7 +24,8 @@ GENERIC = ("first", "last", "mean", "max", "weighted_mean")  # those with someth
 ASKED = {"asked_sum": ("mean", 1), "asked_attention": ("mean", 4), "asked_weighted_sum": ("weighted_sum", 1)}
 MEASURES = ("MRR", "top-1")  # the rows of "quality"
 TRAINED = (*grid.POOLINGS, *ASKED)
-TRAIN, VALIDATION = 300, 60  # functions or passages to learn from, and to choose the round with
+# Functions or texts to learn from, which a seed draws, and to choose the round with. There are 294 texts to draw from.
+TRAIN, VALIDATION = {"answers": 300, "summaries": 100}, {"answers": 60, "summaries": 200}
 LENGTH = 256  # tokens of a text that are read
 NO_CHOICE = -1  # in the place of a sentence's number, where several have the highest score
 BASELINES = {"answers": ("random", "overlap", "bm25"), "summaries": ("random", "lead", "central", "oracle")}
@@ -91,9 +92,9 @@ def fit(task: str, run: TaskRun, settings: Settings) -> Matcher:
     if run.mode == "generic":
         return untrained
     train, validation = (_sets(task, split, run.model, settings.scale) for split in ("train", "validation"))
-    drawn = np.random.default_rng(run.seed).permutation(len(train.rows))[:TRAIN]
+    drawn = np.random.default_rng(run.seed).permutation(len(train.rows))[: TRAIN[task]]
     train = replace(train, rows=[train.rows[number] for number in drawn])
-    return matching.fit(untrained, train, replace(validation, rows=validation.rows[:VALIDATION]), run.seed)
+    return matching.fit(untrained, train, replace(validation, rows=validation.rows[: VALIDATION[task]]), run.seed)
 
 
 def _scores(task: str, run: TaskRun, settings: Settings) -> list[np.ndarray]:
@@ -117,8 +118,12 @@ def _answers(run: TaskRun, settings: Settings) -> dict[str, np.ndarray]:
               for measure in (yardsticks.reciprocal_rank, yardsticks.top_1)]  # fmt: skip
     return {
         "quality": np.array(ranked, np.float32), "intent": np.array(found["kind"]) == "intent",
-        "groups": np.unique(found["group"], return_inverse=True)[1].astype(np.int16),
+        "groups": _numbered(found["group"]), "names": _numbered(found["asked"]),
     }  # fmt: skip
+
+
+def _numbered(names: list[str]) -> np.ndarray:
+    return np.unique(names, return_inverse=True)[1].astype(np.int16)
 
 
 def _summaries(run: TaskRun, settings: Settings) -> dict[str, np.ndarray]:
@@ -146,27 +151,28 @@ def _baseline(name: str, found: datasets.Dataset) -> list[np.ndarray]:
 def _texts(task: str, scale: str) -> list[str]:
     """Everything that a task's runs read."""
     found = [LOAD[task](split, scale) for split in tasks.SPLITS]
-    rows = [row for part in found for row in part]
-    return [text for row in rows for text in (row["question"], *row["candidates"], str(row["answer"]))]
+    return [json.dumps(row) for part in found for row in part]
 
 
-def _configured(run: TaskRun, settings: Settings) -> str:
+def _configured(task: str, run: TaskRun, settings: Settings) -> str:
     """A short hash of all that is decided about a run, but the texts."""
     facts: list[object] = [LENGTH]
     if run.mode != "baseline":
         facts.append(grid.encoder_of(run.model).fingerprint)
     if run.mode == "trained":
         budget = (matching.LEARNING_RATE, matching.WEIGHT_DECAY, matching.BATCH, matching.ROUNDS, matching.PATIENCE)
-        facts += [TRAIN, VALIDATION, matching.TEMPERATURE, *budget]
+        facts += [TRAIN[task], VALIDATION[task], matching.TEMPERATURE, *budget]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
 def _study(task: str, ask, arrays: tuple[str, ...], shared: tuple[str, ...] = ()) -> Study:
-    return Study(TaskRun, _runs(task), ask, arrays, _configured, lambda run, settings: _texts(task, settings.scale),
-                 grid.precision, shared)  # fmt: skip
+    def texts(run: TaskRun, settings: Settings) -> list[str]:
+        return _texts(task, settings.scale)
+
+    return Study(TaskRun, _runs(task), ask, arrays, functools.partial(_configured, task), texts, grid.precision, shared)
 
 
 STUDIES = {
-    "answers": _study("answers", _answers, ("quality",), ("intent", "groups")),
+    "answers": _study("answers", _answers, ("quality",), ("intent", "groups", "names")),
     "summaries": _study("summaries", _summaries, ("rouge", "chosen")),
 }

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import json
 import warnings
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import datasets
@@ -30,7 +30,7 @@ HUB = {
 }
 
 FOLDER = {"answers": "plain_text", "summaries": "3.0.0"}  # of a repository
-MOST_ROWS = 20_000  # of a published split, the first ones: more than the course learns from, and few enough to hold
+MOST_ROWS = 2000  # of a published split: more than the course learns from, and few enough to encode
 
 
 def answer_selection(split: str, scale: str = "laptop") -> datasets.Dataset:
@@ -46,7 +46,8 @@ def answer_selection(split: str, scale: str = "laptop") -> datasets.Dataset:
     datasets.Dataset
         Columns question (str), candidates (list of str), answer (its place among them), kind ("keyword": the right
         candidate shares a word with the question, by stem; "intent": it shares none), group (what the candidates
-        belong to: a function, or a passage).
+        belong to: a function, or a passage), asked (what is asked for: the
+        parameter's name, which other functions may have too, or the question itself).
 
     Raises
     ------
@@ -96,15 +97,16 @@ def _documented(split: str) -> dict[str, list[dict]]:
         raise ModuleNotFoundError(f"Of {', '.join(LIBRARIES[split])} none is installed. Run: pip install "
                                   f"{' '.join(sorted({*LIBRARIES[split]} - {'sklearn'}))}")  # fmt: skip
     made_of = [Path(path).read_text() for path in (__file__, documentation.__file__)]
-    made_of += [f"{name} {_version(name)}" for name in (*present, "docstring-parser")]
-    name = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
+    made_of += present
+    made_of += sorted(f"{one.name} {one.version}" for one in distributions())  # what a library can import, it documents
+    name = _hash("\n".join(made_of))[:16]
     path = cache.root() / "tasks" / f"{name}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none, or damaged
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["checksum"] == _checksum(kept["rows"]):
             return kept["rows"]
     documents = [pair for library in present for pair in documentation.documented(library)]
-    documents.sort(key=lambda pair: hashlib.sha256(pair[0].encode()).hexdigest())  # the first ones are a sample
+    documents.sort(key=lambda pair: _hash(pair[0]))  # the first ones are a sample
     rows = {"answers": [row for name, found in documents for row in documentation.questions(name, found)],
             "summaries": [row for name, found in documents for row in documentation.summary(name, found)]}  # fmt: skip
     with cache.atomic(path) as temporary:
@@ -112,12 +114,12 @@ def _documented(split: str) -> dict[str, list[dict]]:
     return rows
 
 
-def _version(library: str) -> str:
-    return version({"sklearn": "scikit-learn"}.get(library, library))
-
-
 def _checksum(rows: dict) -> str:
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+    return _hash(json.dumps(rows, sort_keys=True))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # From the hub
@@ -131,7 +133,8 @@ def _published(task: str, split: str) -> list[dict]:
                   "group": row.id} for row in _read(task, split).head(MOST_ROWS).itertuples()]  # fmt: skip
         return [row for row in found if len(row["sentences"]) >= LEAST_SENTENCES]
     frame = _read(task, "validation" if split == "test" else "train")
-    held = frame.context.map(lambda text: hashlib.sha256(text.encode()).hexdigest()[0] == "0")
+    frame = frame.assign(order=frame.context.map(_hash)).sort_values("order", kind="stable")  # else they go by article
+    held = frame.order.str.startswith("0")
     frame = frame if split == "test" else frame[held == (split == "validation")]
     return [row for one in frame.head(MOST_ROWS).itertuples() for row in _passage(one)]
 
@@ -145,7 +148,7 @@ def _passage(one) -> list[dict]:
         return []
     answer = next(number for number, end in enumerate(ends[1:]) if place < end)
     return [{"question": one.question, "candidates": parts, "answer": answer, "kind": kind(one.question, parts[answer]),
-             "group": hashlib.sha256(one.context.encode()).hexdigest()[:16]}]  # fmt: skip
+             "group": _hash(one.context)[:16], "asked": one.question}]  # fmt: skip
 
 
 def _read(task: str, split: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from helpers.contrasts import Contrast, between, combined, contrast, over, over_groups, spread
+from helpers.contrasts import Contrast, between, combined, contrast, over, over_crossed, over_groups, spread
 from helpers.evaluation import Interval, compare
 from tests.test_evaluation import slack
 from tools.made_up import predictions
@@ -224,3 +224,26 @@ def test_groups_of_one_are_texts_and_seeds_count_as_well():
     assert (alone.error, alone.freedom, alone.p) == pytest.approx((texts.error, texts.freedom, texts.p))
     copies = over_groups(values.repeat(3, axis=1), np.arange(40).repeat(3))
     assert copies.error == pytest.approx(alone.error), "copies bring nothing new"
+
+
+def test_crossed_groups_are_those_of_a_two_way_cluster_robust_regression():
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(12, size=200), rng.integers(9, size=200)
+    values = rng.normal(size=200) + rng.normal(size=12)[one] + rng.normal(size=9)[other]
+    found = over_crossed(values[None], one, other)
+    how = {"groups": np.stack([one, other], axis=1), "use_correction": False}
+    robust = sm.OLS(values, np.ones(200)).fit(cov_type="cluster", cov_kwds=how).bse[0] ** 2
+    # Without the small-sample factors, which that library takes for the two kinds together.
+    mean = values - values.mean()
+    parts = [sum(mean[groups == number].sum() ** 2 for number in np.unique(groups)) / 200**2
+             for groups in (one, other, 100 * one + other)]  # fmt: skip
+    assert parts[0] + parts[1] - parts[2] == pytest.approx(robust)
+    counts = [12, 9, len(np.unique(100 * one + other))]
+    own = [part * count / (count - 1) for part, count in zip(parts, counts, strict=True)]
+    assert found.error == pytest.approx((own[0] + own[1] - own[2]) ** 0.5) and found.freedom == 8
+    assert over_crossed(values[None], one, np.arange(200)).error == pytest.approx(over_groups(values[None], one).error)
+
+
+def test_a_single_group_says_nothing_of_others():
+    with pytest.raises(ValueError, match="All values are of one group"):
+        over_groups(np.random.default_rng(0).normal(size=(3, 20)), np.zeros(20, int))

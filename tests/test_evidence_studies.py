@@ -1,12 +1,13 @@
 """Chapter 9's runs: evidence is learned from training texts only, chunks are whole, and what is planted is found."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from helpers import evidence_studies, grid, pooling, studies
+from helpers import evidence_studies, grid, heads, pooling, studies
 from helpers.evidence_studies import ChunksRun, EvidenceRun, Stacked, chunks
 from tests.inline import Inline
 
@@ -86,6 +87,23 @@ def test_chunks_are_read_whole_each_with_special_tokens_of_its_own(tiny):
         for name, own in found.items():
             expected = pooling.make(name, encoder.dim)(states, mask)[0]
             torch.testing.assert_close(own.vectors[1, number], expected, atol=FLOAT16, rtol=FLOAT16)
+
+
+def test_a_chunk_result_is_that_of_its_own_pair_of_poolings(tiny):
+    """One cell made again, step by step, in another order of doing things."""
+    (model,) = tiny.pair
+    found = evidence_studies._chunks(ChunksRun(model, 150, 0), tiny)["right"]
+    encoder, parts = grid.encoder_of(model), evidence_studies.texts(model, 150)
+    given, labels = ([getattr(one, what) for part in parts.values() for one in part] for what in ("text", "label"))
+    outside = enumerate(("mean", "max", "attention"))
+    for (i, inner), (o, outer) in itertools.product(enumerate(("mean", "max")), outside):
+        own = chunks(encoder, given, (inner,), 48)[inner]
+        drawn = np.random.default_rng(1).permutation(40)[:24]
+        train = Stacked(own.vectors[:50].clone(), own.mask[:50])
+        fitted = heads.fit_pooling(pooling.make(outer, encoder.dim), train, np.array(labels[:50]), drawn,
+                                   np.arange(40, 50), 1)  # fmt: skip
+        said = fitted.probabilities(Stacked(own.vectors[50:].clone(), own.mask[50:])) > 0.5
+        assert (found[i, o, 1] == (said == (np.array(labels[50:]) == 1))).all(), (inner, outer)
 
 
 def test_stacked_vectors_are_pooled_like_states():

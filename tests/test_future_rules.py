@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers import claims, contrasts, evidence_studies, future_rules, grid, records, studies
@@ -57,6 +58,32 @@ def test_a_level_is_no_slope(tmp_path):
         parts = {what: table.array(row, what) for what in ("right", "places", "words")}
         table.put(row, parts | {"right": np.minimum(1, parts["right"] + 0.1 * (parts["right"] == 0))})
     assert future_rules.longer("laptop", tmp_path).verdict == "no detectable difference"
+
+
+def test_texts_with_one_word_share_its_fate(tmp_path):
+    """Copies of each text under its word bring nothing new."""
+    found = []
+    for times in (1, 10):
+        (tmp_path / str(times)).mkdir()
+        table, rng = studies.table("evidence", "laptop", tmp_path / str(times)), np.random.default_rng(0)
+        for run in studies.STUDIES["evidence"].runs(SETTINGS):
+            right = (rng.random(WORDS) < 0.7).repeat(times)
+            table.put(asdict(run) | MADE | {"configuration": "made up"}, {
+                "right": right, "places": np.zeros(len(right)), "words": np.arange(WORDS).repeat(times)})  # fmt: skip
+        found.append(future_rules.longer("laptop", tmp_path / str(times)).evidence)
+    assert [str(one) for one in found[0].effect] == [str(one) for one in found[1].effect]
+    assert found[0].p.tolist() == pytest.approx(found[1].p.tolist())
+
+
+def test_what_is_at_chance_already_cannot_lose_and_does_not_refute(tmp_path):
+    """Mean and max guess at every length; attention falls from above, and ends above."""
+    table, rng = studies.table("evidence", "laptop", tmp_path), np.random.default_rng(0)
+    words = np.arange(TEXTS) % WORDS
+    for run in studies.STUDIES["evidence"].runs(SETTINGS):
+        chance = 0.95 - 0.06 * np.log2(run.tokens / 32) if run.pooling == "attention" else 0.52
+        table.put(asdict(run) | MADE | {"configuration": "made up"}, {
+            "right": rng.random(TEXTS) < chance, "places": np.zeros(TEXTS), "words": words})  # fmt: skip
+    assert future_rules.longer("laptop", tmp_path).verdict.startswith("depends: attention falls faster, but from above")
 
 
 def test_the_slope_is_that_of_a_least_squares_line(tmp_path):
@@ -122,6 +149,26 @@ def test_without_growth_nothing_is_claimed_and_shrinking_refutes(tmp_path, five_
         (tmp_path / name).mkdir()
         found = future_rules.larger("laptop", sizes(tmp_path / name, spread_by_size(step), noise=0.0004))
         assert found.verdict == verdict
+
+
+def test_what_luck_adds_is_taken_off(tmp_path, five_seeds):
+    """Equal poolings, and noisier small models: their raw spreads are larger, and that is no effect of size."""
+    found = future_rules.spreads(sizes(tmp_path, dict.fromkeys(spread_by_size(0), 0.01)))
+    noisy = found.assign(spread=[(0.0001 + one) ** 0.5 for one in (0, 0, 4e-4, 4e-4, 1e-4, 1e-4)],
+                         seeds=[one**0.5 for one in (0, 0, 4e-4, 4e-4, 1e-4, 1e-4)])  # fmt: skip
+    assert future_rules.over_sizes(noisy).effect.value == pytest.approx(0, abs=1e-9)
+
+
+def test_runs_that_were_not_made_alike_are_no_size(tmp_path, five_seeds):
+    sizes(tmp_path, spread_by_size(0.0))
+    path = tmp_path / "grid_sizes.csv"
+    for column, value in (("configuration", "older"), ("precision", "bfloat16")):
+        frame = pd.read_csv(path)
+        frame.loc[(frame.model == "mini-bert-2x64") & (frame.pooling == "max"), column] = value
+        frame.to_csv(path, index=False)
+        assert "mini-bert-2x64" not in future_rules.spreads(tmp_path).index
+        frame.assign(configuration="made up", precision="float32").to_csv(path, index=False)
+    assert "mini-bert-2x64" in future_rules.spreads(tmp_path).index
 
 
 def test_six_models_leave_three_degrees_of_freedom(tmp_path, five_seeds):

@@ -1,5 +1,7 @@
 """Matching: untrained it is the generic pooling, ranks are right with ties, and what is planted is learned."""
 
+import dataclasses
+
 import datasets
 import numpy as np
 import pytest
@@ -34,7 +36,8 @@ def test_untrained_and_asked_it_is_the_mean_whatever_stands_in_padding(heads):
     assert torch.allclose(model(asked, (own, mask)), mean, atol=1e-6)
     torch.nn.init.normal_(model.query.weight, generator=torch.Generator().manual_seed(0))
     before = model(asked, (own, mask))
-    assert torch.allclose(model(asked, (own.masked_fill(~mask.unsqueeze(-1), 99.0), mask)), before, atol=1e-6)
+    for fill in (99.0, float("nan")):
+        assert torch.allclose(model(asked, (own.masked_fill(~mask.unsqueeze(-1), fill), mask)), before, atol=1e-6)
     assert not torch.allclose(before, mean, atol=1e-3)
 
 
@@ -98,6 +101,15 @@ def test_training_finds_what_decides_and_leaves_the_callers_model_as_it_was(made
     assert after > max(0.9, before) and torch.equal(generic.map.weight, torch.eye(bert.dim))
     again = matching.fit(generic, train, validation, seed=0)
     assert torch.equal(again.map.weight, trained.map.weight), "the same seed, the same model"
+
+
+def test_the_round_is_chosen_by_the_validation_sets(made, bert, monkeypatch):
+    """Their answers are wrong: whoever learns from the training sets only gets worse there."""
+    train, validation, _ = made
+    turned = dataclasses.replace(validation, answers=(validation.answers + 1) % 4)
+    generic = Matcher(pooling.Mean(), bert.dim)
+    kept, chosen = (matching.fit(generic, train, part, seed=0) for part in (validation, turned))
+    assert matching._quality(kept, train) > matching._quality(chosen, train) + 0.1
 
 
 def test_a_round_that_is_worse_than_none_is_not_kept(made, bert, monkeypatch):

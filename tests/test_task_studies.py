@@ -1,5 +1,6 @@
 """Chapter 7's runs: the right candidates are scored, once, and what is kept is what was measured."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -49,6 +50,8 @@ def test_each_run_is_made_once_and_kept(tiny, tmp_path, monkeypatch):
         groups = table.array(row, "groups")
         first = [one == found["group"][0] for one in found["group"]]
         assert (groups == groups[0]).tolist() == first
+        names = table.array(row, "names")
+        assert (names == names[0]).tolist() == [one == found["asked"][0] for one in found["asked"]]
     size = (tmp_path / "answers_smoke.safetensors").stat().st_size
     assert size < len(table.rows) * len(found) * 2 * 4 + len(found) * 4 + 4000, "what all share is kept once"
 
@@ -106,8 +109,8 @@ def test_generic_scores_are_cosines_in_the_order_of_the_questions(tiny, pool):
 
 def test_seeds_draw_what_is_learned_from_and_only_training_sets_are_learned_from(tiny, monkeypatch):
     (model,) = tiny.rates
-    monkeypatch.setattr(task_studies, "TRAIN", 5)
-    monkeypatch.setattr(task_studies, "VALIDATION", 3)
+    monkeypatch.setattr(task_studies, "TRAIN", {"answers": 5, "summaries": 4})
+    monkeypatch.setattr(task_studies, "VALIDATION", {"answers": 3, "summaries": 3})
     given = []
     monkeypatch.setattr(matching, "fit", lambda *parts: given.append(parts) or parts[0])
     for seed in (0, 1):
@@ -130,5 +133,33 @@ def test_another_budget_is_another_configuration_for_what_is_trained(tiny, monke
     monkeypatch.setattr(matching, "ROUNDS", 7)
     after = {mode: study.configuration(run, tiny) for mode, run in runs.items()}
     assert {mode for mode in runs if before[mode] != after[mode]} == {"trained"}
+    for name, value in (("TRAIN", {"answers": 7}), ("VALIDATION", {"answers": 7})):
+        with monkeypatch.context() as patch:
+            patch.setattr(task_studies, name, value)
+            assert study.configuration(runs["trained"], tiny) != after["trained"]
+    monkeypatch.setattr(matching, "TEMPERATURE", 7.0)
+    assert study.configuration(runs["trained"], tiny) != after["trained"]
     monkeypatch.setattr(task_studies, "_texts", lambda task, scale: ["other texts"])
     assert all(study.configuration(run, tiny) != after[mode] for mode, run in runs.items())
+
+
+def test_a_configuration_follows_from_every_column_of_every_split(tiny):
+    """Kinds, groups and summaries decide results as texts do."""
+    said = "\n".join(task_studies._texts("answers", "smoke") + task_studies._texts("summaries", "smoke"))
+    for split in tasks.SPLITS:
+        row, text = tasks.answer_selection(split, "smoke")[0], tasks.summaries(split, "smoke")[0]
+        for column, value in [*row.items(), *text.items()]:
+            assert json.dumps({column: value})[1:-1] in said, column
+
+
+def test_a_text_is_asked_and_never_its_summary(tiny):
+    for row in task_studies.summaries("test", "smoke"):
+        assert row["question"] == " ".join(row["sentences"]) and row["candidates"] == row["sentences"]
+        assert row["summary"] not in row["question"]
+
+
+def test_heads_and_the_questions_pooling_are_as_the_names_say():
+    found = {name: task_studies.matcher(name, 8) for name in (*task_studies.ASKED, "max")}
+    assert [found[name].heads for name in task_studies.ASKED] == [1, 4, 1]
+    kinds = [type(one.pooling) for one in found.values()]
+    assert kinds == [pooling.Mean, pooling.Mean, pooling.WeightedSum, pooling.Max]

@@ -379,7 +379,7 @@ for one in few:
 #
 # At 32 tokens many a text *is* the evidence, as no sentence of filler fits beside it. From 64 on it never is.
 #
-# Each length has a head, and weights, of its own. So what is measured is what the pooled vector *holds*, and not how a head for short texts takes long ones. The table is on file (`python -m helpers.studies --only evidence`): frozen encoders, seven poolings, five seeds.
+# Each length has a head, and weights, of its own. The seeds draw four hundred training texts out of one pool of six hundred, so they speak of other draws, not of other pools; and there are six ways of saying it, the same in training and in test. So what is measured is what the pooled vector *holds*, and not how a head for short texts takes long ones. The table is on file (`python -m helpers.studies --only evidence`): frozen encoders, seven poolings, five seeds.
 
 # %% tags=["predict"]
 # 32 tokens hold the evidence and little else. At 512 tokens, one in thirty is evidence. How far does the mean fall? And max? Which token would you bet on in a GPT-2?
@@ -589,7 +589,7 @@ figures.say("Weights by layer: " + ", ".join(f"{number}: {weight:.2f}" for numbe
 #
 # "As models grow, the choice of pooling matters more." To test that, everything but the size should stay the same. So the mini pair was pretrained in two more sizes, with the same command, texts, batches and number of tokens (`python -m tools.pretrain_mini_pair mini-bert-2x64 …`; 2x64 is two layers of 64). Then all were fine-tuned on single sentences with mean, max and weighted sum.
 #
-# What does "matters" mean? The *spread*: the standard deviation of the three poolings' accuracies.
+# What does "matters" mean? The *spread*: the standard deviation of the three poolings' accuracies. Three poolings that are equally good would differ too, by the luck of five seeds. The test takes that off first (spread² − luck²), else noisier models would seem to care more.
 
 # %%
 spread = future_rules.spreads(records.RESULTS)
@@ -599,7 +599,7 @@ figures.table(shown.drop(columns="family"), f"Spread of mean, max and weighted s
               dict.fromkeys(("parameters (millions)", "spread (points)", "by luck of the seeds alone (points)"), "{:.2f}"))
 
 # %% [markdown]
-# The last column is a warning. Three poolings that are equally good would still differ a little, by the luck of five seeds.
+# Where the last column is as large as the one before, nothing is left.
 
 # %%
 fig, ax = plt.subplots(figsize=(7.5, 4))
@@ -669,6 +669,8 @@ for advice, rests_on in GUIDE.items():
 # And before all that: a bag of words (chapter 5), and the first sentence (chapter 7). Whoever does not beat them needs no pooling.
 #
 # ## 9.8 The ledger, complete
+#
+# P values are corrected for all tests of a chapter's rules, not for the four chapters together: of ten claims with nothing in them, one would now and then be called.
 
 # %%
 figures.ledger(verdicts, f"The claims ledger ({ON_FILE})")
