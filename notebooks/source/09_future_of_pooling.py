@@ -207,7 +207,7 @@ gaps = {(pool, *cell): ahead(*cell, pool) for pool in COMPARED if pool != "mean"
 p = dict(zip(gaps, evaluation.holm(np.array([gap.p for gap in gaps.values()])), strict=True))
 rows = {pool: {"parameters": sum(one.numel() for one in made[pool].parameters()), "time, in means": f"{cost[pool] / cost['mean']:.1f}"}
         | {f"{model}, {dataset}": "" if pool == "mean" else figures.points(gaps[pool, model, dataset].effect)
-           + " *" * (p[pool, model, dataset] < evaluation.ALPHA) for model, dataset in cells} for pool in COMPARED}
+           + " *" * bool(p[pool, model, dataset] < evaluation.ALPHA) for model, dataset in cells} for pool in COMPARED}
 figures.table(pd.DataFrame(rows).T, f"Accuracy minus that of the mean in points, frozen; * is shown, corrected for all ({ON_FILE})")
 
 # %% [markdown]
@@ -493,6 +493,8 @@ for model, tokens in itertools.product(SETTINGS.pair, evidence_studies.LONGER):
 figures.table(pd.DataFrame(rows).T, f"Accuracy in percent on texts in chunks ({ON_FILE}, frozen)")
 
 # %% [markdown]
+# Next to nothing is left, whatever stands outside. What a mean or a max has lost inside a chunk, no pooling over chunks can bring back, attention included: there is nothing left to attend to. So the learned weights belong *inside*, where the tokens are. (How would you train them for texts of 2,048 tokens? One way: on the chunks, with the text's label, then freeze them.)
+#
 # ## 9.4 Layers can be pooled too
 #
 # So far the last layer gave the states. But each layer has some, and chapter 3 saw that the last is not always the best. A **mixture of layers** learns one weight a layer (Peters et al. 2018, ELMo): a softmax over layers instead of tokens.
