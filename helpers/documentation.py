@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from docstring_parser import Docstring, DocstringStyle, ParseError, parse
-from nltk.stem import PorterStemmer
 
 LEAST_PARAMETERS, LEAST_SENTENCES, LEAST_WORDS = 5, 4, 3  # of a function, of a long description, of an answer
 # Not part of what a library offers its users, or run only where something else is installed.
@@ -107,7 +106,9 @@ def sentences(text: str) -> list[str]:
 
 
 @lru_cache
-def _stemmer() -> PorterStemmer:
+def _stemmer():
+    from nltk.stem import PorterStemmer  # here, because importing nltk opens files
+
     return PorterStemmer()
 
 

@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import bm25s
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers.documentation import stems
@@ -24,7 +23,9 @@ def rouge(summary: str, sentences: Sequence[str]) -> np.ndarray:
 
 
 @lru_cache
-def _scorer() -> RougeScorer:
+def _scorer():
+    from rouge_score.rouge_scorer import RougeScorer  # here, because it imports nltk, which opens files
+
     return RougeScorer(list(ROUGE), use_stemmer=True)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import encoders, pooling, studies
+from helpers import classifier_studies, encoders, pooling
 from helpers.classifiers import frozen
 from helpers.faithfulness import SHARES, Eraser, agreement, concentration, faithfulness, gains
 from helpers.heads import PooledProbe, Probe
@@ -168,7 +168,8 @@ def test_which_method_finds_what_decides(bert, name):
     model = classifier(bert, pooling.make(name, DIM), {"warm": 6.0})
     texts = {"a film and warm the end of it": [4], "warm film warm the warm of warm it": [1, 3, 5, 7]}
     for which, (text, places) in enumerate(texts.items()):
-        for method, score in zip(studies.METHODS, studies.scores(model, text, torch.zeros(DIM)), strict=True):
+        scores = classifier_studies.scores(model, text, torch.zeros(DIM))
+        for method, score in zip(classifier_studies.METHODS, scores, strict=True):
             mass = score.abs() / score.abs().sum()
             # Max's own weights: the word wins one dimension of eight, and ties in the others go to the first token.
             won = name == "max" and method == "weights"
@@ -186,7 +187,7 @@ def test_which_method_finds_what_decides(bert, name):
 def test_where_parts_fail_by_how_much_a_runner_up(bert, module, whole, rest):
     """Under max one of two equal words has the whole part, and its fall is zero; under the mean each has its half."""
     model, text = classifier(bert, module, {"warm": 6.0}), "warm film and warm the end of it"
-    scores = studies.scores(model, text, torch.zeros(DIM))[0]
+    scores = classifier_studies.scores(model, text, torch.zeros(DIM))[0]
     fall = Eraser(model, [text], "hiding").erase([scores]).comprehensiveness[0, 0]  # one token of eight goes
     before, after = (1 / (1 + np.exp(-value)) for value in (whole, rest))
     assert fall == pytest.approx(before - after, abs=1e-4)

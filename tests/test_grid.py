@@ -40,7 +40,7 @@ def test_every_run_stands_in_the_plan_once(scale):
     per_cell = table.groupby(KEY[:-1]).size()
     assert (per_cell == settings.seeds).all()
     pairs = {(model, pool, dataset) for model in settings.rates for pool in settings.poolings
-             for dataset in settings.lengths}  # fmt: skip
+             for dataset in settings.labels}  # fmt: skip
     for mode in ("frozen", "fine-tuned"):
         part = table[table["mode"] == mode]
         assert pairs <= set(part[["model", "pooling", "dataset"]].itertuples(index=False, name=None))

@@ -574,7 +574,7 @@ figures.show(*figures.gaps(against, f"trained weighted sum minus bm25 ({ON_FILE}
 
 # %% [markdown]
 # The mini models with trained weights lose to bm25 on keyword questions and win on intents; MiniLM wins on both. Counting words is hard to beat where words are shared. (So search engines do both, and add the scores.)
-#
+
 # %% [markdown]
 # ### The claim, judged
 #
@@ -760,7 +760,7 @@ figures.table(pd.DataFrame(100 * worth, columns=["ROUGE-1", "ROUGE-2", "ROUGE-L"
 #
 # *random* is what a random sentence is worth. *lead* takes the first sentence. *central* takes the one nearest to the average of all sentences, as TF-IDF vectors (chapter 1). *oracle* takes the best by ROUGE-1: nobody can do better with one sentence.
 #
-# A pooling does it like this: the whole text is the question, its sentences are the candidates, and the nearest one is chosen. So a summary is a search for the sentence that could stand for all.
+# A pooling does it like this: the whole text is the question, its sentences are the candidates, and the nearest one is chosen. So a summary is a search for the sentence that could stand for all. Under `asked_sum` the text chooses which words of a sentence count: their *salience* in this text.
 
 # %% tags=["predict"]
 # Order them: random, lead, central, and the frozen mean of a small BERT. (Where does a writer put what matters?)
