@@ -115,6 +115,12 @@ def test_the_student_edition_holds_no_solution(name):
 
 
 @each_chapter
+def test_a_prompt_to_predict_is_prose(name):
+    assert [cell.source[:60] for cell in source(name).cells
+            if "predict" in tags(cell) and cell.cell_type != "markdown"] == []  # fmt: skip
+
+
+@each_chapter
 def test_the_solved_edition_passes_every_check(name):
     notebook = solved_edition(source(name), name)
     run(notebook, NOTEBOOKS, "smoke")

@@ -194,7 +194,7 @@ def reciprocal_rank(scores, answer):
 #
 # Three baselines. *random* knows nothing. *overlap* counts the words that question and candidate share. *bm25* does so with care: a rare word counts more than a common one, its second occurrence less than its first, and a word in a long text less than in a short one. It is what search engines were built on for decades, and many still are.
 
-# %% tags=["predict"]
+# %% [markdown] tags=["predict"]
 # The names were taken out of the candidates. How much can word overlap still find among keyword questions? And among intent questions?
 
 # %%
@@ -327,7 +327,7 @@ figures.show(fig, alt=f"Two heat maps of the cosines of {len(asked)} questions w
 #
 # This is known as a narrow cone. All states of a language model share a large common part, and max, which takes the largest value of each dimension, shares even more. A head for sentiment did not care: it standardized each dimension first (chapter 3). The cosine does care.
 
-# %% tags=["predict"]
+# %% [markdown] tags=["predict"]
 # Take the common part away: subtract from each question the average question, and from each candidate the average candidate. (Averages of other texts, those for validation.) What will it do for the mean? For the last token?
 
 # %%
@@ -497,7 +497,7 @@ def asked_weights(questions, states, mask):
 #
 # ### A small training, live
 
-# %% tags=["predict"]
+# %% [markdown] tags=["predict"]
 # Four matchers learn on some training functions: mean, max, a plain weighted sum, and one that knows the question. Who gains most?
 
 # %%
@@ -762,7 +762,7 @@ figures.table(pd.DataFrame(100 * worth, columns=["ROUGE-1", "ROUGE-2", "ROUGE-L"
 #
 # A pooling does it like this: the whole text is the question, its sentences are the candidates, and the nearest one is chosen. So a summary is a search for the sentence that could stand for all. Under `asked_sum` the text chooses which words of a sentence count: their *salience* in this text.
 
-# %% tags=["predict"]
+# %% [markdown] tags=["predict"]
 # Order them: random, lead, central, and the frozen mean of a small BERT. (Where does a writer put what matters?)
 
 # %%

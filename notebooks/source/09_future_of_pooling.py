@@ -264,7 +264,7 @@ def accuracy_of_mean(length, strength):
 #
 # **Attention** can look at another dimension, by which the evidence is known: a marker. If its score lies m above the others', it gets the weight e^m / (e^m + T − 1).
 
-# %% tags=["predict"]
+# %% [markdown] tags=["predict"]
 # With μ = 4: draw, on paper, the accuracy of mean, max and attention (m = 2) for T from 1 to 1,000. Who falls first? Does attention fall at all?
 
 # %%
@@ -386,7 +386,7 @@ for one in few:
 #
 # Each length has a head, and weights, of its own. The seeds draw four hundred training texts out of one pool of six hundred, so they speak of other draws, not of other pools; and there are six ways of saying it, the same in training and in test. So what is measured is what a head can learn from the pooled vectors of that length, and not how a head for short texts takes long ones. The table is on file (`python -m helpers.studies --only evidence`): frozen encoders, seven poolings, five seeds.
 
-# %% tags=["predict"]
+# %% [markdown] tags=["predict"]
 # 32 tokens hold the evidence and little else. At 512 tokens, one in thirty is evidence. How far does the mean fall? And max? And what learns its weights?
 
 # %%
@@ -513,7 +513,7 @@ figures.say("Slopes by doubling, in points: " + ", ".join(f"{pool} {bracket(slop
 #
 # The mini pair reads 512 tokens. Longer texts are cut into *chunks*, each chunk is pooled, and then the chunk vectors are pooled (Sun et al. 2019 compared such ways for BERT). Two poolings, one inside and one outside.
 
-# %% tags=["predict"]
+# %% [markdown] tags=["predict"]
 # The mean of means is nearly the mean of everything. The max of maxes *is* the max of everything. What of the max of means?
 
 # %%
