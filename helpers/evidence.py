@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 from transformers import PreTrainedTokenizerBase
 
-from helpers import data, doses, sources
+from helpers import data, documentation, doses, sources
 
 # Our own choice, as no rule does: "stands after *very* and before *film*" lets through *best*, *love* and slurs. A test
 # sees to it that each is rated as told, and known from the training texts, where it goes with its label.
@@ -201,7 +201,7 @@ def filler() -> dict[str, tuple[str, ...]]:
     for split, kept in found.items():
         for review in data.load("imdb", split)["text"]:
             plain = " ".join(re.sub(r"<br\s*/?>", " ", review).split())
-            for part in re.split(r"(?<=[.!?])\s+(?=[A-Z])", plain):
+            for part in documentation.sentences(plain):
                 fits = LEAST_WORDS <= len(part.split()) <= MOST_WORDS and re.fullmatch(PLAIN, part)
                 if fits and rated.isdisjoint(re.findall("[a-z]+", part.lower())):
                     kept.setdefault(part.lower(), part)

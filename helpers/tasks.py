@@ -28,7 +28,6 @@ HUB = {
     "answers": sources.Hub("rajpurkar/squad", "7b6d24c440a36b6815f21b70d25016731768db1f", "dataset"),
     "summaries": sources.Hub("abisee/cnn_dailymail", "96df5e686bee6baa90b8bee7c28b81fa3fa6223d", "dataset"),
 }
-
 FOLDER = {"answers": "plain_text", "summaries": "3.0.0"}  # of a repository
 MOST_ROWS = 2000  # of a published split: more than the course learns from, and few enough to encode
 
@@ -46,8 +45,8 @@ def answer_selection(split: str, scale: str = "laptop") -> datasets.Dataset:
     datasets.Dataset
         Columns question (str), candidates (list of str), answer (its place among them), kind ("keyword": the right
         candidate shares a word with the question, by stem; "intent": it shares none), group (what the candidates
-        belong to: a function, or a passage), asked (what is asked for: the
-        parameter's name, which other functions may have too, or the question itself).
+        belong to: a function, or a passage), asked (what is asked for: the parameter's name, which other functions may
+        have too, or the question itself).
 
     Raises
     ------

@@ -223,7 +223,7 @@ figures.say(f"Of {len(gaps)} comparisons with the mean {len(better)} are shown t
             f"{': ' + '; '.join(', '.join(key) for key in worse) if worse else ''}.")
 
 # %% [markdown]
-# The intervals of the table are not corrected, the stars are. There is no simple pattern of reviews against sentences. But read down the columns: learned weights are never shown to be worse than the mean, and max often is. The plain weighted sum, with the fewest parameters, does about as well as what has thirty times as many; the dictionary, the dearest of all, is worth nothing here. (It was made for a model with thousands of dimensions and millions of training pairs.)
+# The intervals of the table are not corrected, the stars are. There is no simple pattern of reviews against sentences. But read down the columns: learned weights are never shown to be worse than the mean, and max often is. The plain weighted sum, with the fewest parameters, does about as well as what has many times as many; the dictionary, the dearest of all, is worth nothing here. (It was made for a model with thousands of dimensions and millions of training pairs.)
 #
 # ## 9.2 One token among many: theory
 #
