@@ -132,7 +132,7 @@ def read(folder: Path, name: str) -> Encoder:
             f"The folder of {name!r} is not there ({folder.name}): fetch the course again, whole, or make it, as the "
             "README says under Encoders."
         )
-    gguf = _only_gguf(folder)
+    gguf = only_gguf(folder)
     if gguf is None and not any(folder.glob("model*.safetensors")):
         raise ValueError(
             f"The folder of {name!r} holds no model*.safetensors: the course opens no pickled weights, which can "
@@ -177,7 +177,8 @@ def _fits(model: PreTrainedModel, report: dict, name: str) -> None:
             raise ValueError(f"The weights of {name!r} {what} {min(keys)} ({len(keys)} in all): fetch them again.")
 
 
-def _only_gguf(folder: Path) -> str | None:
+def only_gguf(folder: Path) -> str | None:
+    """Return the name of a folder's GGUF file, if that is what it holds its weights in."""
     found = [path.name for path in folder.glob("*.gguf")]
     return found[0] if len(found) == 1 and not any(folder.glob("model*.safetensors")) else None
 

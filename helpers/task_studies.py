@@ -73,7 +73,7 @@ LOAD = {"answers": answers, "summaries": summaries}
 
 
 @functools.cache
-def _sets(task: str, split: str, model: str, scale: str) -> Sets:
+def sets(task: str, split: str, model: str, scale: str) -> Sets:
     """A whole split: a state's last digit depends on the texts that share its batch."""
     return matching.sets(grid.encoder_of(model), LOAD[task](split, scale), LENGTH)
 
@@ -91,7 +91,7 @@ def fit(task: str, run: TaskRun, settings: Settings) -> Matcher:
     untrained = matcher(run.pooling, grid.encoder_of(run.model).dim)
     if run.mode == "generic":
         return untrained
-    train, validation = (_sets(task, split, run.model, settings.scale) for split in ("train", "validation"))
+    train, validation = (sets(task, split, run.model, settings.scale) for split in ("train", "validation"))
     drawn = np.random.default_rng(run.seed).permutation(len(train.rows))[: TRAIN[task]]
     train = replace(train, rows=[train.rows[number] for number in drawn])
     return matching.fit(untrained, train, replace(validation, rows=validation.rows[: VALIDATION[task]]), run.seed)
@@ -99,7 +99,7 @@ def fit(task: str, run: TaskRun, settings: Settings) -> Matcher:
 
 def _scores(task: str, run: TaskRun, settings: Settings) -> list[np.ndarray]:
     """The scores of each question's candidates, in the order of the questions."""
-    given = _sets(task, "test", run.model, settings.scale)
+    given = sets(task, "test", run.model, settings.scale)
     found = matching.scores(fit(task, run, settings), given)
     by_row = {row: own.numpy() for part, (asked, _) in zip(found, given.rows, strict=True)
               for own, row in zip(part, asked, strict=True)}  # fmt: skip
@@ -118,11 +118,12 @@ def _answers(run: TaskRun, settings: Settings) -> dict[str, np.ndarray]:
               for measure in (yardsticks.reciprocal_rank, yardsticks.top_1)]  # fmt: skip
     return {
         "quality": np.array(ranked, np.float32), "intent": np.array(found["kind"]) == "intent",
-        "groups": _numbered(found["group"]), "names": _numbered(found["asked"]),
+        "groups": numbered(found["group"]), "names": numbered(found["asked"]),
     }  # fmt: skip
 
 
-def _numbered(names: list[str]) -> np.ndarray:
+def numbered(names: list[str]) -> np.ndarray:
+    """Return a number for each name, the same for the same one."""
     return np.unique(names, return_inverse=True)[1].astype(np.int16)
 
 
@@ -148,13 +149,13 @@ def _baseline(name: str, found: datasets.Dataset) -> list[np.ndarray]:
 
 
 @functools.cache
-def _texts(task: str, scale: str) -> list[str]:
+def texts(task: str, scale: str) -> list[str]:
     """Everything that a task's runs read."""
     found = [LOAD[task](split, scale) for split in tasks.SPLITS]
     return [json.dumps(row) for part in found for row in part]
 
 
-def _configured(task: str, run: TaskRun, settings: Settings) -> str:
+def configured(task: str, run: TaskRun, settings: Settings) -> str:
     """A short hash of all that is decided about a run, but the texts."""
     facts: list[object] = [LENGTH]
     if run.mode != "baseline":
@@ -166,10 +167,10 @@ def _configured(task: str, run: TaskRun, settings: Settings) -> str:
 
 
 def _study(task: str, ask, arrays: tuple[str, ...], shared: tuple[str, ...] = ()) -> Study:
-    def texts(run: TaskRun, settings: Settings) -> list[str]:
-        return _texts(task, settings.scale)
+    def asked(run: TaskRun, settings: Settings) -> list[str]:
+        return texts(task, settings.scale)
 
-    return Study(TaskRun, _runs(task), ask, arrays, functools.partial(_configured, task), texts, grid.precision, shared)
+    return Study(TaskRun, _runs(task), ask, arrays, functools.partial(configured, task), asked, grid.precision, shared)
 
 
 STUDIES = {

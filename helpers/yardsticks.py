@@ -47,6 +47,12 @@ def top_1(scores: np.ndarray, answer: int) -> float:
     return 1 / equal if first == 1 else 0.0
 
 
+def rank(scores: np.ndarray, answer: int, rng: np.random.Generator) -> int:
+    """Return the rank of the answer, from 1. Among equal scores one order is drawn."""
+    first, equal = _ranked(scores, answer)
+    return first + int(rng.integers(equal))
+
+
 def _ranked(scores: np.ndarray, answer: int) -> tuple[int, int]:
     """The best rank that the answer may have, and how many candidates have its score."""
     return 1 + int((scores > scores[answer]).sum()), int((scores == scores[answer]).sum())

@@ -31,7 +31,7 @@ def tiny(tiny_bert, in_float32, monkeypatch) -> grid.Settings:
     monkeypatch.setattr(task_studies, "GENERIC", ("mean", "max"))
     monkeypatch.setattr(task_studies, "LENGTH", 48)
     monkeypatch.setattr(matching, "ROUNDS", 1)
-    for function in (task_studies._sets, grid.encoder_of):  # a process-wide memory of another test's model
+    for function in (task_studies.sets, grid.encoder_of):  # a process-wide memory of another test's model
         function.cache_clear()
     return settings
 
@@ -119,9 +119,9 @@ def test_seeds_draw_what_is_learned_from_and_only_training_sets_are_learned_from
     assert len(given) == 2, "a generic matcher is not trained"
     (_, one, validation, seed), (_, other, _, other_seed) = given
     assert len(one.rows) == len(other.rows) == 5 and one.rows != other.rows and (seed, other_seed) == (0, 1)
-    train = task_studies._sets("answers", "train", model, "smoke")
+    train = task_studies.sets("answers", "train", model, "smoke")
     assert one.questions is train.questions and all(row in train.rows for row in one.rows + other.rows)
-    own = task_studies._sets("answers", "validation", model, "smoke")
+    own = task_studies.sets("answers", "validation", model, "smoke")
     assert validation.questions is own.questions and validation.rows == own.rows[:3]
 
 
@@ -145,7 +145,7 @@ def test_another_budget_is_another_configuration_for_what_is_trained(tiny, monke
 
 def test_a_configuration_follows_from_every_column_of_every_split(tiny):
     """Kinds, groups and summaries decide results as texts do."""
-    said = "\n".join(task_studies._texts("answers", "smoke") + task_studies._texts("summaries", "smoke"))
+    said = "\n".join(task_studies.texts("answers", "smoke") + task_studies.texts("summaries", "smoke"))
     for split in tasks.SPLITS:
         row, text = tasks.answer_selection(split, "smoke")[0], tasks.summaries(split, "smoke")[0]
         for column, value in [*row.items(), *text.items()]:

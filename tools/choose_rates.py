@@ -18,11 +18,13 @@ from tqdm.auto import tqdm
 from helpers import course, finetuning, grid, pooling
 from helpers.cache import atomic
 from helpers.records import RESULTS
+from tools.mini_models import ALL, NAMES
 
 TABLE = RESULTS / "finetuning_rates.csv"
 SETTINGS = grid.SCALES["laptop"]
 SEED = 100  # the grid draws with 0 to 4
 RATES = {"mini-bert": (3e-5, 1e-4, 3e-4, 1e-3), "mini-gpt2": (3e-5, 1e-4, 3e-4, 1e-3), "minilm": (3e-5, 1e-4, 3e-4)}
+RATES |= dict.fromkeys(ALL[len(NAMES) :], (3e-4, 1e-3, 3e-3))  # smaller ones bear higher rates
 POOLINGS = ("mean", "max")
 
 

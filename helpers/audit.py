@@ -1,0 +1,260 @@
+"""Which pooling made the vectors that a server sends? Is it the one that the model declares?
+
+    python -m helpers.audit MODEL --endpoint http://localhost:8080
+    python -m helpers.audit MODEL --vectors FILE.npy --texts FILE
+    python -m helpers.audit MODEL --sentence-transformers
+
+MODEL is a folder, a hub id (with --revision) or a name of the course. Its own weights say what each recipe would give;
+every recipe is laid beside what is served. Exit code 0: as declared. 1: not as declared. 2: this could not be told.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+from transformers.utils import logging as transformers_logging
+
+from helpers import declared, encoders, endpoints, served
+from helpers.recipes import Model, words
+from helpers.served import CLOSE, EXACT, HALF_PRECISION, PROBES, TOLD_APART, Score
+
+AGREES, MISPOOLED, CANNOT_TELL = "agrees", "mis-pooled", "cannot tell"
+CODES = {AGREES: 0, MISPOOLED: 1, CANNOT_TELL: 2}
+LENGTHS = {"1": "normalized", "pooled": "not normalized", "other": "with lengths of another kind"}
+SHOWN, BAR = 8, 20  # recipes in the table, and the length of the longest bar
+MOST_TEXTS = 32  # of a file: they are taken for one batch
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an audit found.
+
+    Attributes
+    ----------
+    status : {"agrees", "mis-pooled", "cannot tell"}
+    line : str
+        The verdict in one sentence.
+    declared : tuple of str
+        What the folder says.
+    scores : DataFrame
+        The nearest recipe first: recipe (in words), same (how many others give the same numbers), cosine, worst, error,
+        loss (`served.Score`).
+    invariances : DataFrame
+        How far a text's vector moves when it is asked for in another way; empty for vectors from a file.
+    """
+
+    status: str
+    line: str
+    declared: tuple[str, ...]
+    scores: pd.DataFrame
+    invariances: pd.DataFrame
+
+    @property
+    def code(self) -> int:
+        """0 agrees, 1 mis-pooled, 2 cannot tell."""
+        return CODES[self.status]
+
+
+def load(name: str, revision: str | None = None) -> Model:
+    """Load a model with what its folder declares. Errors as in `encoders.load` and `declared.read`."""
+    folder = encoders.folder(name, revision, declared.FILES)
+    says = declared.read(folder)
+    encoder = encoders.load(str(folder / says.transformer) if says.transformer else name, revision)
+    return Model(replace(encoder, name=Path(name).name), says)
+
+
+def audit(
+    model: Model, requests: Sequence[Sequence[str]], vectors: Tensor, invariances: pd.DataFrame | None = None
+) -> Report:
+    """Compare what is served with what is declared.
+
+    Parameters
+    ----------
+    model, requests, vectors
+        As in `served.identify`.
+    invariances : DataFrame, optional
+        From `served.ask`.
+    """
+    if invariances is None:
+        invariances = pd.DataFrame({"largest change": [], "holds": []})
+    scores = served.identify(model, requests, vectors)
+    status, line = _judge(model, scores, vectors)
+    if not invariances.holds.get(served.AGAIN, True):
+        status, line = MISPOOLED, f"the same text asked for again has another vector (dropout left on?); {line}"
+    elif status == AGREES and not invariances.holds.all():
+        moved = " and ".join(invariances.index[~invariances.holds.astype(bool)])
+        status, line = MISPOOLED, f"the pooling is the declared one, but a text has another vector {moved}"
+    table = pd.DataFrame([{"recipe": words(score.recipe, model), "same": same, "cosine": score.cosine,
+                           "worst": score.worst, "error": score.error, "loss": score.loss}
+                          for score, same in served.distinct(scores, model)])  # fmt: skip
+    return Report(status, line, model.declared.told, table, invariances)
+
+
+def _judge(model: Model, scores: list[Score], vectors: Tensor) -> tuple[str, str]:
+    """The verdict and its reason, but for the invariances."""
+    says = model.declared
+    declares = words(model.as_declared, model).rsplit(", ", 1)[0] if says.modes else "nothing"
+    if not scores:
+        line = f"it serves vectors of {vectors.shape[1]} numbers, which no recipe of this model gives"
+        return (MISPOOLED if says.modes else CANNOT_TELL), line
+    best, same, length = scores[0], served.tied(scores), "1" if scores[0].recipe.normalized else "pooled"
+    nearest = max(scores, key=lambda score: score.cosine)
+    if best.loss > max(HALF_PRECISION, TOLD_APART * (1 - nearest.cosine)):  # right directions, lengths of another kind
+        best, length = nearest, "other"
+        same = [score for score in scores if 1 - score.cosine <= max(TOLD_APART * (1 - best.cosine), EXACT)]
+    if min(best.loss, 1 - best.cosine) > CLOSE:
+        near = f"{words(best.recipe, model)}, cosine {best.cosine:.3f}"
+        line = f"declares {declares}, serves none of the {len(scores):,} recipes that were tried (nearest: {near})"
+        return (MISPOOLED if says.modes else CANNOT_TELL), line
+    own, others = [], []
+    for score in same:
+        (own if served.is_declared(score.recipe, model) else others).append(score)
+    serves = replace(min(own or same, key=served.departures(model)).recipe, normalized=False)
+    nearly = ""
+    if 1 - best.cosine > HALF_PRECISION:
+        nearly = f" (nearly: cosine {best.cosine:.3f}, as of quantized weights)"
+    about = f"serves {words(serves, model).rsplit(', ', 1)[0]}{nearly}, {LENGTHS[length]}"
+    if not says.modes:
+        return CANNOT_TELL, f"nothing is declared, so nothing can be wrong; it {about}"
+    if not own:
+        return MISPOOLED, f"declares {declares}, {about}"
+    if nearly and best not in own:
+        return CANNOT_TELL, f"declares {declares}, {about}; the two are too near to each other to tell"
+    if told := [score for score in others if served.tellable(model, score.recipe, best.loss, length == "other")]:
+        return CANNOT_TELL, (f"these texts cannot tell {declares}, which is declared, from "
+                             f"{words(told[0].recipe, model)}; such texts would, in one batch and singly: "
+                             f"{'; '.join(repr(PROBES[row]) for row in (0, 2, 4))}")  # fmt: skip
+    return _lengths(model, length, f"declares {declares}, {about}")
+
+
+def _lengths(model: Model, length: str, line: str) -> tuple[str, str]:
+    """The directions are right. Are the lengths? They matter where vectors are compared by their dot product."""
+    says = model.declared
+    if says.normalized and length != "1":
+        return MISPOOLED, f"{line}; normalized ones are declared: cosines are right, dot products wrong"
+    if says.normalized is False and length == "1" and says.similarity.startswith("dot"):
+        return MISPOOLED, f"{line}; the model is made for dot products, which need the lengths: they are wrong"
+    return AGREES, line
+
+
+# The command
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.audit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("--revision", help="of a hub id: the commit's hash")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--endpoint", metavar="URL", help="of a server; with a key, set " + endpoints.KEY)
+    source.add_argument("--vectors", type=Path, metavar="FILE.npy", help="[n, d], of --texts")
+    source.add_argument("--sentence-transformers", action="store_true", help="what that library makes of MODEL")
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="one text a line, as they were embedded")
+    parser.add_argument("--served-name", metavar="NAME", help="what the server calls the model, if not MODEL")
+    parser.add_argument("--expect", choices=declared.MODES, help="the right pooling, where MODEL declares none")
+    parser.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the cosine of each recipe")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    chosen = parser.parse_args(arguments)
+    if (chosen.vectors is None) != (chosen.texts is None):
+        parser.error("--vectors and --texts belong together: give both")
+    try:
+        transformers_logging.disable_progress_bar()
+        model = load(chosen.model, chosen.revision)
+        if chosen.expect:
+            model = replace(model, declared=_expected(model.declared, chosen.expect))
+        report = _reported(model, chosen)
+    except (endpoints.EndpointError, ValueError, ModuleNotFoundError, ConnectionError, OSError) as error:
+        # One sentence, and no traceback through the libraries.
+        report = Report(CANNOT_TELL, str(error), (), pd.DataFrame(), pd.DataFrame())
+    if chosen.figure and len(report.scores):
+        draw(report).savefig(chosen.figure, bbox_inches="tight")
+    print(as_json(report) if chosen.json else as_text(report))
+    return report.code
+
+
+def _expected(says: declared.Declared, mode: str) -> declared.Declared:
+    """What a folder declares, with the pooling that the user gives."""
+    return replace(says, modes=(declared.MODES[mode],), told=(*says.told, f"you say: {mode}"))
+
+
+def _reported(model: Model, chosen: argparse.Namespace) -> Report:
+    if chosen.vectors:
+        texts, vectors = _from_files(chosen.texts, chosen.vectors)
+        return audit(model, [texts], vectors)
+    if chosen.endpoint:
+        embed = endpoints.find(chosen.endpoint, chosen.served_name or chosen.model).embed
+    elif chosen.sentence_transformers:
+        from sentence_transformers import SentenceTransformer  # slow to import
+
+        folder = encoders.folder(chosen.model, chosen.revision, declared.FILES)
+        embed = SentenceTransformer(str(folder), local_files_only=True).encode
+    else:
+        likely = declared.likely(declared.is_causal(model.encoder.model))
+        line = "nothing served was given: add --endpoint URL, --vectors with --texts, or --sentence-transformers"
+        told = model.declared.told if model.declared.modes else (*model.declared.told, f"likely {likely}")
+        return Report(CANNOT_TELL, line, told, pd.DataFrame(), pd.DataFrame())
+    return audit(model, *served.ask(embed))
+
+
+def _from_files(texts: Path, vectors: Path) -> tuple[list[str], Tensor]:
+    lines = texts.read_text(encoding="utf-8").splitlines()
+    found = np.load(vectors, allow_pickle=False)
+    if found.ndim != 2 or len(found) != len(lines) or found.dtype.kind != "f":
+        raise ValueError(f"{vectors.name} holds {found.dtype} of shape {list(found.shape)}, and {texts.name} "
+                         f"{len(lines)} lines: one row of floating-point numbers is needed for each line.")  # fmt: skip
+    if not np.isfinite(found).all():
+        raise ValueError(f"{vectors.name} holds NaN or infinity.")
+    return lines[:MOST_TEXTS], torch.as_tensor(found[:MOST_TEXTS], dtype=torch.float32)
+
+
+def as_text(report: Report) -> str:
+    """Return a report for a terminal: the verdict, then the evidence."""
+    lines = [f"{report.status.upper()}: {report.line}", "", "Declared", *(f"  {one}" for one in report.declared)]
+    if len(report.scores):
+        lines += ["", "Served: the nearest recipes", "   cosine   smallest  largest error"]
+        lines += [f"  {row.cosine:8.5f}  {row.worst:8.5f}  {row.error:10.2e}   {_bar(row.cosine)}"
+                  f"  {row.recipe}{f' (and {row.same} that give the same)' * (row.same > 0)}"
+                  for row in report.scores.head(SHOWN).itertuples()]  # fmt: skip
+    if len(report.invariances):
+        lines += ["", "The same text, asked for in another way: how far its vector moves (0: not at all)"]
+        lines += [f"  {row['largest change']:.1e}  {'holds' if row.holds else 'DOES NOT HOLD'}: {name}"
+                  for name, row in report.invariances.iterrows()]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _bar(cosine: float) -> str:
+    return f"{'█' * round(BAR * max(cosine, 0)):{BAR}}"
+
+
+def as_json(report: Report) -> str:
+    """Return a report as JSON."""
+    return json.dumps({
+        "status": report.status, "line": report.line, "code": report.code, "declared": report.declared,
+        "recipes": report.scores.head(SHOWN).to_dict("records"),
+        "invariances": report.invariances.reset_index(names="asked").to_dict("records"),
+    }, indent=1)  # fmt: skip
+
+
+def draw(report: Report) -> Figure:
+    """Draw the cosine of the nearest recipe of each pooling, whatever else it does."""
+    named = report.scores.assign(pooling=report.scores.recipe.str.split(",").str[0])
+    best = named.drop_duplicates("pooling").head(SHOWN)
+    figure, axes = plt.subplots(figsize=(7.5, 0.45 * len(best) + 1))
+    axes.barh(best.recipe, best.cosine.clip(lower=0), color="#0173b2")
+    axes.invert_yaxis()
+    axes.set(xlabel="cosine with what is served, mean over the texts", xlim=(0, 1), title=report.status)
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())

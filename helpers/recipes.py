@@ -1,0 +1,254 @@
+"""Recipes: every way in which a server may have made one vector out of a model's token states, right or wrong.
+
+`candidates` makes the vectors of each recipe for texts that were asked for in given requests, so that they can be laid
+beside what a server answered (`helpers.served`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from helpers.checkpoints import Encoder
+from helpers.declared import Declared, Dense
+from helpers.pooling import First, Last, Max, Mean, MeanSqrtLen, Pooling, WeightedMean
+from helpers.readings import Padding, Reading
+
+
+class BeforeLast(Pooling):
+    """The token before the last real one; of one token, that one."""
+
+    def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        last = mask.shape[1] - 1 - mask.int().flip(1).argmax(dim=1)  # [n]
+        rest = mask & (torch.arange(mask.shape[1], device=mask.device) != last.unsqueeze(1))
+        return Last().pool(states, torch.where(rest.any(dim=1, keepdim=True), rest, mask))
+
+
+POOLINGS: dict[str, type[Pooling]] = {
+    "mean": Mean, "first": First, "last": Last, "before_last": BeforeLast, "max": Max,
+    "mean_sqrt_len": MeanSqrtLen, "weighted_mean": WeightedMean,
+}  # fmt: skip
+POOLER = "pooler"  # what a BERT makes of its first token for next-sentence prediction: a Dense layer of its own
+SHOWN = {"first": "first token (cls)", "last": "last token", "before_last": "the token before the last",
+         POOLER: "BERT's pooler_output"}  # fmt: skip
+MOST_SIDE_BY_SIDE = 3
+
+
+PADDINGS = {
+    "": Padding("right", True, "real"),  # as it should be: nothing to say
+    "padding counted": Padding("right", True, "all"),
+    "padding counted as zeros": Padding("right", True, "zeros"),
+    "the model not given the mask": Padding("right", False, "real"),
+    "no mask at all": Padding("right", False, "all"),
+    "left padding, positions shifted": Padding("left", True, "real"),
+    "left padding counted": Padding("left", True, "all"),
+    "left padding counted as zeros": Padding("left", True, "zeros"),
+    "left padding read as right": Padding("left", True, "as right"),
+}
+SPECIAL = ("", "special tokens left out of the pooling", "special tokens not added")
+SKIPPED = "prompt left out of the pooling"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a vector is made. The words of `str` name only what departs from the usual.
+
+    Attributes
+    ----------
+    poolings : tuple of str
+        Of `POOLINGS`; several stand side by side.
+    layer : int
+        0 to L; L is the last one.
+    padding : str
+        Of `PADDINGS`.
+    special : str
+        Of `SPECIAL`.
+    prompt : str
+        Name of the prompt before each text, or "".
+    prompt_pooled : bool
+    dense : int
+        How many of the declared Dense layers are applied.
+    normalized : bool
+    dims : int or None
+        Only so many of the first dimensions, if not all.
+    filled : int or None
+        Every batch is padded to so many places, and not to its longest text.
+    """
+
+    poolings: tuple[str, ...]
+    layer: int
+    padding: str = ""
+    special: str = ""
+    prompt: str = ""
+    prompt_pooled: bool = True
+    dense: int = 0
+    normalized: bool = False
+    dims: int | None = None
+    filled: int | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """An encoder with what is declared of its pooling."""
+
+    encoder: Encoder
+    declared: Declared = Declared()
+
+    @property
+    def dense_layers(self) -> int:
+        return sum(isinstance(module, Dense) for module in self.declared.after)
+
+    @property
+    def as_declared(self) -> Recipe:
+        """The recipe that is declared; it has no pooling where none is."""
+        says = self.declared
+        pooled = says.include_prompt or not says.prompt
+        return Recipe(says.modes, self.encoder.layers, prompt=says.prompt, prompt_pooled=pooled,
+                      dense=self.dense_layers, normalized=bool(says.normalized))  # fmt: skip
+
+
+def words(recipe: Recipe, model: Model) -> str:
+    """Return a recipe in words; what is as it should be is not mentioned."""
+    said = [" + ".join(SHOWN.get(pool, pool) for pool in recipe.poolings)]
+    if recipe.layer != model.encoder.layers:
+        said.append(f"layer {recipe.layer} of {model.encoder.layers}")
+    said += [recipe.padding, recipe.special]
+    said.append(f"filled up to {recipe.filled} places" if recipe.filled else "")
+    said.append(f"with the prompt {recipe.prompt!r}" if recipe.prompt else "")
+    said.append("" if recipe.prompt_pooled else SKIPPED)
+    if skipped := model.dense_layers - recipe.dense:
+        said.append("Dense skipped" if skipped == model.dense_layers else f"the last {skipped} of Dense skipped")
+    said.append(f"cut to {recipe.dims} dimensions" if recipe.dims else "")
+    said.append("normalized" if recipe.normalized else "not normalized")
+    return ", ".join(part for part in said if part)
+
+
+def candidates(
+    model: Model, requests: Sequence[Sequence[str]], dim: int, filled: int | None = None
+) -> Iterator[tuple[Recipe, Tensor]]:
+    """Make the vectors of every recipe.
+
+    Parameters
+    ----------
+    model : Model
+    requests : sequence of sequence of str
+        The texts of each request: those of one are padded to the longest of them.
+    dim : int
+        What the served vectors have. Recipes that cannot give it are left out.
+    filled : int, optional
+        Instead: all texts are padded to so many places, whatever the request. Then only mistakes with padding are made.
+
+    Yields
+    ------
+    Recipe
+    Tensor, shape [N, dim]
+        Of all texts, in the order of the requests.
+    """
+    encoder, says = model.encoder, model.declared
+    bare = _has_special_tokens(encoder) and all(encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
+                                                for own in requests for text in own)  # fmt: skip
+    for prompt, special in product(["", *says.prompts], [SPECIAL[0], SPECIAL[2]] if bare else [SPECIAL[0]]):
+        if filled and (prompt or special):  # two mistakes at once are not looked for
+            continue
+        reading = _reading(model, Recipe((), 0, special=special, prompt=prompt, filled=filled), requests)
+        base = Recipe((), 0, special=special, prompt=prompt, filled=filled)
+        for name in PADDINGS:
+            if (name and not reading.padded) or (filled and not name):
+                continue
+            yield from _pooled(model, reading, replace(base, padding=name), dim)
+        if not filled and reading.prompt:
+            yield from _pooled(model, reading, replace(base, prompt_pooled=False), dim)
+        if not filled and not special and reading.has_special:
+            yield from _pooled(model, reading, replace(base, special=SPECIAL[1]), dim)
+
+
+def vectors(model: Model, recipe: Recipe, requests: Sequence[Sequence[str]]) -> Tensor:
+    """Return the vectors of one recipe, ``[N, …]``: the same numbers that `candidates` yields."""
+    reading = _reading(model, recipe, requests)
+    states = _states(reading, recipe)
+    found = [_pool(model, reading, states, pooling, recipe.layer) for pooling in recipe.poolings]
+    return _finish(model, torch.cat(found, dim=1), recipe)
+
+
+def server(model: Model, recipe: Recipe) -> Callable[[Sequence[str]], np.ndarray]:
+    """Return a server that follows a recipe: a function from n texts to vectors ``[n, d]``."""
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        return vectors(model, recipe, [list(texts)]).numpy()
+
+    return embed
+
+
+def _has_special_tokens(encoder: Encoder) -> bool:
+    tokenizer = encoder.tokenizer
+    return tokenizer("a")["input_ids"] != tokenizer("a", add_special_tokens=False)["input_ids"]
+
+
+def _reading(model: Model, recipe: Recipe, requests: Sequence[Sequence[str]]) -> Reading:
+    before = model.declared.prompts.get(recipe.prompt, "")
+    return Reading(model.encoder, requests, before, recipe.special != SPECIAL[2], recipe.filled)
+
+
+def _states(reading: Reading, recipe: Recipe) -> list[tuple[list[int], Tensor, Tensor]]:
+    return reading.states(PADDINGS[recipe.padding], recipe.special == SPECIAL[1], not recipe.prompt_pooled)
+
+
+def _pool(model: Model, reading: Reading, states: list, pooling: str, layer: int) -> Tensor:
+    """Return one pooling of one layer, ``[N, d]``."""
+    if pooling == POOLER:
+        module = model.encoder.model.pooler
+        return reading.pooled(states, layer, lambda hidden, _: module(hidden.to(module.dense.weight.device)).cpu())
+    return reading.pooled(states, layer, POOLINGS[pooling]())
+
+
+def _pooled(model: Model, reading: Reading, base: Recipe, dim: int) -> Iterator[tuple[Recipe, Tensor]]:
+    """Every pooling of every layer, then what may follow it."""
+    states, last, modes = _states(reading, base), model.encoder.layers, model.declared.modes
+    plain = base == Recipe((), 0)
+    for layer in range(last + 1):
+        single = {name: _pool(model, reading, states, name, layer) for name in POOLINGS}
+        choices = [(name,) for name in POOLINGS]
+        if plain and layer == last:
+            if getattr(model.encoder.model, POOLER, None) is not None:  # without weights of its own it is noise
+                single[POOLER] = _pool(model, reading, states, POOLER, layer)
+                choices.append((POOLER,))
+            count, rest = divmod(dim, model.encoder.dim)
+            if 1 < count <= MOST_SIDE_BY_SIDE and not rest:
+                choices += product(POOLINGS, repeat=count)
+        if len(modes) > 1 and modes not in choices:
+            choices.append(modes)
+        for names in choices:
+            found = torch.cat([single[name] for name in names], dim=1)
+            for dense, normalized in product(range(model.dense_layers + 1), (False, True)):
+                recipe = replace(base, poolings=names, layer=layer, dense=dense, normalized=normalized)
+                if (made := _fitting(model, found, recipe, dim)) is not None:
+                    yield made
+
+
+def _fitting(model: Model, found: Tensor, recipe: Recipe, dim: int) -> tuple[Recipe, Tensor] | None:
+    made = _finish(model, found, recipe)
+    if made is None or made.shape[1] < dim:
+        return None
+    if made.shape[1] > dim:
+        recipe = replace(recipe, dims=dim)
+        made = _finish(model, found, recipe)
+    return recipe, made
+
+
+def _finish(model: Model, found: Tensor, recipe: Recipe) -> Tensor | None:
+    """Apply the Dense layers (and what is declared between them), the cut and the length; None where sizes do not fit.
+    """
+    applied = 0
+    for module in model.declared.after:
+        if applied == recipe.dense:
+            break
+        if isinstance(module, Dense):
+            if module.weight.shape[1] != found.shape[1]:
+                return None
+            applied += 1
+        found = module(found)
+    found = found[:, : recipe.dims]
+    return nn.functional.normalize(found, dim=1) if recipe.normalized else found

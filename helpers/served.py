@@ -1,0 +1,159 @@
+"""Ask for vectors, and find the recipe that made them: what each recipe would give, beside what came back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from helpers import recipes
+from helpers.recipes import Model, Recipe
+
+# A recipe's loss is half the squared distance of its vectors from the served ones, in units of their length: for
+# vectors of length 1 it is 1 - cosine.
+EXACT = 1e-8  # below it two implementations in float32 are the same
+EQUAL = 1e-6  # two float32 numbers below 1 that differ by less than this are the same
+TOLD_APART = 4.0  # with so many times the loss of the best one (and more than EXACT) a recipe is another one
+HALF_PRECISION = 2e-3  # up to here a loss is rounding (bfloat16)
+FILLED = (64, 128, 256, 512)  # places that every batch may be filled up to
+CLOSE = 0.05  # up to here it may be quantized weights; measured in `benchmarks/audit.py`
+#: What a server is asked for: texts of very different lengths, each with another last word.
+PROBES = (
+    "Yes.",
+    "A quiet film about the sea.",
+    "How do I return a parcel that arrived broken?",
+    "The invoice is due on the last working day of March, unless both sides agree on another date.",
+    "Rain fell on the roof all night, and in the morning the river had taken the bridge.",
+    "sort a list of numbers without changing the order of equal ones",
+    "Nobody in the village believed the clockmaker until the bell, silent for thirty years, rang at noon.",
+    "Take two eggs, a cup of flour and a little salt; stir, wait ten minutes, and bake the thin batter in a hot pan "
+    "until its edges turn brown and lift by themselves.",
+)
+# A neighbour that makes the batch wide. Under 128 tokens: some servers refuse longer ones.
+LONG = " ".join([PROBES[-1], PROBES[-2], PROBES[3]])
+
+
+AGAIN = "asked for again"
+Embed = Callable[[Sequence[str]], np.ndarray]  # n texts -> [n, d]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well one recipe reproduces the served vectors.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    cosine, worst : float
+        Mean and smallest cosine over the texts.
+    error : float
+        Largest absolute difference of two numbers.
+    loss : float
+        Mean over the texts of half the squared distance, over the recipe's squared length.
+    """
+
+    recipe: Recipe
+    cosine: float
+    worst: float
+    error: float
+    loss: float
+
+
+def ask(embed: Embed, texts: Sequence[str] = PROBES) -> tuple[list[list[str]], Tensor, pd.DataFrame]:
+    """Ask for some texts in one batch, singly, in another order and beside a long one.
+
+    Returns
+    -------
+    requests : list of list of str
+    served : Tensor, shape [N, d]
+        The vectors of all requests, in their order.
+    invariances : DataFrame
+    """
+    texts = list(texts)
+    requests = [texts, *([text] for text in texts), texts[::-1], [texts[0], LONG], texts]
+    answers = [torch.as_tensor(np.array(embed(request)), dtype=torch.float32) for request in requests]
+    together, alone = answers[0], torch.cat(answers[1 : len(texts) + 1])
+    turned, beside, again = answers[len(texts) + 1 :]
+    others = {"alone": (together, alone), "in another place of the batch": (together, turned.flip(0)),
+              "beside a much longer text": (alone[:1], beside[:1]), AGAIN: (together, again)}  # fmt: skip
+    moved = {name: float(losses(*pair).max()) for name, pair in others.items()}
+    table = pd.DataFrame({"largest change": moved})
+    table["holds"] = table["largest change"] <= HALF_PRECISION
+    return requests[:-1], torch.cat(answers[:-1]), table
+
+
+def losses(made: Tensor, served: Tensor) -> Tensor:
+    """Return half the squared distance of two vectors over the first one's squared length, ``[N]``."""
+    size = made.square().sum(dim=1).clamp(min=1e-12)
+    return (made - served).square().sum(dim=1) / (2 * size)
+
+
+def identify(model: Model, requests: Sequence[Sequence[str]], served: Tensor) -> list[Score]:
+    """Return every recipe with how well it reproduces the served vectors, the nearest first.
+
+    Parameters
+    ----------
+    model : Model
+    requests : sequence of sequence of str
+        What was asked for: the texts of one request may have been padded to its longest.
+    served : Tensor, shape [N, d]
+    """
+    scores = _scored(model, requests, served, None)
+    if not scores or scores[0].loss > HALF_PRECISION:  # less usual, and slower
+        most = model.encoder.max_length
+        for filled in sorted({size for size in FILLED if size < most} | {most}):
+            scores += _scored(model, requests, served, filled)
+    return sorted(scores, key=lambda score: score.loss)
+
+
+def _scored(model: Model, requests: Sequence[Sequence[str]], served: Tensor, filled: int | None) -> list[Score]:
+    found = []
+    for recipe, made in recipes.candidates(model, requests, served.shape[1], filled):
+        cosines = torch.cosine_similarity(made, served, dim=1)
+        found.append(Score(recipe, float(cosines.mean()), float(cosines.min()), float((made - served).abs().max()),
+                           float(losses(made, served).mean())))  # fmt: skip
+    return sorted(found, key=lambda score: score.loss)
+
+
+def tied(scores: Sequence[Score]) -> list[Score]:
+    """Return the recipes that these texts cannot tell from the nearest one."""
+    return [score for score in scores if score.loss <= max(TOLD_APART * scores[0].loss, EXACT)]
+
+
+def distinct(scores: Sequence[Score], model: Model) -> list[tuple[Score, int]]:
+    """Return one score of each group of recipes that give the same numbers, the simplest, and how many others do."""
+    groups: list[list[Score]] = []
+    for score in scores:
+        if groups and abs(groups[-1][0].loss - score.loss) <= EXACT and abs(groups[-1][0].error - score.error) <= EQUAL:
+            groups[-1].append(score)
+        else:
+            groups.append([score])
+    return [(min(group, key=departures(model)), len(group) - 1) for group in groups]
+
+
+def is_declared(recipe: Recipe, model: Model) -> bool:
+    """Whether a recipe is the declared one but for the length of the vectors, which is looked at by itself."""
+    return replace(recipe, normalized=model.as_declared.normalized, dims=None) == model.as_declared
+
+
+def departures(model: Model) -> Callable[[Score], tuple]:
+    """From a score to how far its recipe is from the usual: of those that give the same, the simplest is named."""
+    order = [*recipes.POOLINGS, recipes.POOLER]
+
+    def departures(score: Score) -> tuple:
+        recipe = score.recipe
+        odd = [recipe.layer != model.encoder.layers, bool(recipe.padding), bool(recipe.special), bool(recipe.prompt),
+               not recipe.prompt_pooled, recipe.dense != model.dense_layers]  # fmt: skip
+        return sum(odd), len(recipe.poolings), [order.index(name) for name in recipe.poolings]
+
+    return departures
+
+
+def tellable(model: Model, recipe: Recipe, noise: float, directions: bool) -> bool:
+    """Whether our own texts would tell a recipe from the declared one; by their directions alone, if so asked."""
+    recipe = replace(recipe, normalized=directions or recipe.normalized)
+    own = replace(model.as_declared, normalized=recipe.normalized, dims=recipe.dims)
+    made = [recipes.vectors(model, one, [PROBES]) for one in (own, recipe)]
+    return float(losses(*made).mean()) > max(TOLD_APART * noise, EXACT)

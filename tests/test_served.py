@@ -1,0 +1,183 @@
+"""Is the recipe found that made some vectors? A server that shares no code with the audit makes them, rightly or not."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import audit, recipes, served
+from tests import conftest
+from tests.serving import Server, declare, roomy
+
+MODES = {"mean": "mean", "cls": "cls", "last": "lasttoken", "max": "max", "weighted": "weightedmean",
+         "sqrt": "mean_sqrt_len_tokens"}  # fmt: skip
+RNG = np.random.default_rng(0)
+DENSE = [(RNG.normal(size=(16, 32)).astype("f4") / 5, RNG.normal(size=16).astype("f4") / 5)]
+
+# What a server does -> what its model declares, and what the verdict has to say. The cases of `REFERENCES.md`, by name.
+MISTAKES = {
+    "padding counted": ("mean", "serves mean, padding counted, normalized"),  # sentence-transformers 2569
+    "padding counted as zeros": ("max", "serves max, padding counted as zeros,"),  # InferSent 51
+    "left padding counted": ("cls", "serves first token (cls), left padding counted,"),  # sentence-transformers 3208
+    "left padding read as right": ("last", "serves last token, left padding read as right,"),  # transformers 46782
+    "no mask": ("mean", "serves mean, no mask at all,"),  # ReProver 34
+    "padding counted, filled": ("mean", f"serves mean, padding counted, filled up to {256} places,"),  # m2 43
+    "the one before the last": ("last", "serves the token before the last,"),
+    "another layer": ("mean", "serves mean, layer 1 of 2,"),
+    "dense skipped": ("mean", "serves mean, Dense skipped,"),  # plur 270
+    "not normalized": ("mean", "serves mean, not normalized; normalized ones are declared"),
+    "dropout left on": ("mean", "asked for again has another vector"),
+}
+ONLY_BERT = {
+    "mask kept from the model": ("mean", "serves mean, the model not given the mask,"),
+    "special tokens not added": ("mean", "serves mean, special tokens not added,"),
+    "special tokens left out": ("mean", "serves mean, special tokens left out of the pooling,"),
+    "pooler_output": ("cls", "serves BERT's pooler_output,"),
+}
+
+
+@pytest.fixture(scope="module")
+def transformers(tmp_path_factory) -> dict[str, Path]:
+    """A BERT and a GPT-2 with random weights and 256 positions."""
+    folder = tmp_path_factory.mktemp("audited")
+    return {"bert": roomy(conftest.save_bert(folder / "bert"), seed=3),
+            "gpt2": roomy(conftest.save_gpt2(folder / "gpt2"), seed=4)}  # fmt: skip
+
+
+@pytest.fixture
+def declaring(transformers, tmp_path):
+    """From a transformer's name and a pooling to the folder of a model that declares it."""
+
+    def made(name: str, pooling: str, **more) -> Path:
+        folder = shutil.copytree(transformers[name], tmp_path / f"{name}-{len(list(tmp_path.iterdir()))}")
+        modes = [MODES[one] for one in pooling.split("+")]
+        return declare(folder, {"pooling_mode": modes[0] if len(modes) == 1 else modes}, **more)
+
+    return made
+
+
+def audited(folder: Path, server: Server) -> audit.Report:
+    return audit.audit(audit.load(str(folder)), *served.ask(server.embed))
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+@pytest.mark.parametrize("pooling", [*MODES, "cls+mean"])
+def test_a_right_server_agrees(name, pooling, transformers, declaring):
+    report = audited(declaring(name, pooling), Server(transformers[name], pooling))
+    assert report.code == 0, report.line
+    assert report.scores.loss[0] < served.EXACT and report.invariances.holds.all()
+
+
+@pytest.mark.parametrize("name,mistake", [(name, one) for name in ("bert", "gpt2") for one in MISTAKES]
+                         + [("bert", one) for one in ONLY_BERT])  # fmt: skip
+def test_every_mistake_is_named(name, mistake, transformers, declaring):
+    declares, said = (MISTAKES | ONLY_BERT)[mistake]
+    dense = DENSE if mistake == "dense skipped" else ()
+    report = audited(declaring(name, declares, dense=dense), Server(transformers[name], declares, True, dense,
+                                                                   mistake=mistake))  # fmt: skip
+    assert report.code == 1 and said in report.line, report.line
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+@pytest.mark.parametrize("declares", MODES)
+@pytest.mark.parametrize("serves", MODES)
+def test_one_pooling_served_for_another_is_named(name, declares, serves, transformers, declaring):
+    report = audited(declaring(name, declares), Server(transformers[name], serves))
+    once_normalized_the_same = {declares, serves} <= {"mean", "sqrt"}
+    assert report.code == (0 if declares == serves or once_normalized_the_same else 1), report.line
+    shown = {"cls": "first token (cls)", "last": "last token", "weighted": "weighted_mean",
+             "sqrt": "mean"}.get(serves, serves)  # fmt: skip
+    assert once_normalized_the_same or f"serves {shown}, normalized" in report.line
+
+
+def test_the_mask_kept_from_a_gpt2_padded_on_the_right_changes_nothing(transformers, declaring):
+    """No token of a causal model sees the padding behind it."""
+    server = Server(transformers["gpt2"], "mean", mistake="mask kept from the model")
+    assert audited(declaring("gpt2", "mean"), server).code == 0
+
+
+def test_what_stands_after_the_pooling_is_applied(transformers, declaring):
+    report = audited(declaring("bert", "mean", dense=DENSE), Server(transformers["bert"], "mean", True, DENSE))
+    assert report.code == 0 and report.scores.loss[0] < served.EXACT
+
+
+def test_a_prompt_that_is_declared_and_left_out_is_named(transformers, declaring):
+    folder = declaring("bert", "mean", prompts={"query": "a fine film "}, default="query")
+    with_it = audited(folder, Server(transformers["bert"], "mean", prompt="a fine film "))
+    assert with_it.code == 0 and "with the prompt 'query'" in with_it.line
+    without = audited(folder, Server(transformers["bert"], "mean"))
+    assert without.code == 1 and without.line.endswith("serves mean, normalized")
+
+
+def test_a_prompt_that_nobody_declares_as_usual_is_named(transformers, declaring):
+    folder = declaring("bert", "mean", prompts={"query": "a fine film "})
+    report = audited(folder, Server(transformers["bert"], "mean", prompt="a fine film "))
+    assert report.code == 1 and "serves mean, with the prompt 'query'" in report.line
+
+
+def test_lengths_matter_where_the_model_is_made_for_dot_products(transformers, declaring):
+    server = Server(transformers["bert"], "cls", normalize=True)
+    assert audited(declaring("bert", "cls", normalize=False), server).code == 0
+    report = audited(declaring("bert", "cls", normalize=False, dot=True), server)
+    assert report.code == 1 and "dot products" in report.line
+
+
+def test_vectors_cut_to_fewer_dimensions_agree_and_it_is_said(transformers, declaring):
+    report = audited(declaring("bert", "mean"), Server(transformers["bert"], "mean", False, mistake="cut"))
+    assert "cut to 16 dimensions" in report.line
+
+
+def test_what_no_recipe_made_is_none_of_these(transformers, declaring):
+    inner = Server(transformers["bert"], "mean")
+    turn = np.linalg.qr(RNG.normal(size=(32, 32)))[0].astype("f4")  # the same geometry, other coordinates
+    folder = declaring("bert", "mean")
+    report = audit.audit(audit.load(str(folder)), *served.ask(lambda texts: inner.embed(texts) @ turn))
+    assert report.code == 1 and "serves none of the" in report.line
+
+
+def test_vectors_of_a_size_that_no_recipe_gives_are_said_to_be_so(transformers, declaring):
+    inner = Server(transformers["bert"], "mean")
+    folder = declaring("bert", "mean")
+    report = audit.audit(audit.load(str(folder)), *served.ask(lambda texts: np.tile(inner.embed(texts), 5)))
+    assert report.code == 1 and "160 numbers" in report.line
+
+
+def test_nothing_declared_is_no_agreement(transformers):
+    report = audited(transformers["bert"], Server(transformers["bert"], "cls"))
+    assert report.code == 2 and "serves first token (cls), normalized" in report.line
+
+
+def test_texts_that_cannot_tell_two_recipes_apart_are_not_taken_for_proof(transformers, declaring):
+    """One text alone is never padded, so it says nothing of padding."""
+    folder = declaring("bert", "mean")
+    vectors = torch.tensor(Server(transformers["bert"], "mean").embed(["a warm film"]))
+    model = audit.load(str(folder))
+    report = audit.audit(model, [["a warm film"]], vectors)
+    assert report.code == 0  # nothing was padded, so no padded recipe is in question
+    # One token, bare: cls, mean, max and last are one and the same.
+    bare = Server(transformers["gpt2"], "mean").embed(["the"])
+    report = audit.audit(audit.load(str(declaring("gpt2", "mean"))), [["the"]], torch.tensor(bare))
+    assert report.code == 2 and "cannot tell mean" in report.line and "such texts would" in report.line
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+def test_half_precision_is_no_mistake(name, dtype, transformers, declaring):
+    for pooling in ("mean", "last", "max"):
+        report = audited(declaring(name, pooling), Server(transformers[name], pooling, dtype=dtype))
+        assert report.code == 0 and report.invariances.holds.all(), report.line
+        assert report.scores.loss[0] > 1e-12  # it was another precision indeed
+
+
+def test_one_recipe_gives_what_all_recipes_give(transformers, declaring):
+    model = audit.load(str(declaring("bert", "mean", dense=DENSE, prompts={"query": "a dull film "})))
+    requests = [["the end", "a warm film , funny and slow"], ["the best of it"]]
+    for recipe, made in list(recipes.candidates(model, requests, 16))[::97]:
+        assert torch.equal(recipes.vectors(model, recipe, requests), made), recipe
+
+
+def test_words_name_only_what_departs_from_the_usual(transformers, declaring):
+    model = audit.load(str(declaring("bert", "mean")))
+    assert recipes.words(model.as_declared, model) == "mean, normalized"
