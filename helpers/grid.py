@@ -87,7 +87,8 @@ SCALES = {
     "smollm2": replace(_LAPTOP, rates={}, pair=(), probed=("smollm2",), labels=_MOST),
     # For chapter 9: smaller sizes of the pair, and poolings with more to learn.
     "sizes": replace(
-        _LAPTOP, rates={f"{model}-{size}": 3e-4 for size in ("2x64", "2x128") for model in _LAPTOP.pair}, pair=(),
+        _LAPTOP, pair=(),
+        rates={"mini-bert-2x64": 1e-3, "mini-gpt2-2x64": 1e-3, "mini-bert-2x128": 1e-3, "mini-gpt2-2x128": 3e-4},
         labels={"rotten_tomatoes": (max(LABELS),)}, poolings=("mean", "max", "weighted_sum"),
     ),
     "attentions": replace(
