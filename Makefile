@@ -2,7 +2,7 @@
 # make test     the same environment, every test
 # make lab      JupyterLab
 # make grid     every experiment of one scale: make grid SCALE=full on a machine with a GPU and the network
-# make studies  the long runs of chapters 6, 7 and 9
+# make studies  the long runs of chapters 6 to 9
 # make drift    a slice of the experiments again: does it still come out as it was recorded?
 # make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
 # make book     the book again, from the chapters as they are

@@ -12,4 +12,8 @@ Chapter 7: ``documentation`` and ``tasks`` (questions, summaries), ``yardsticks`
 (question and candidate), ``task_studies``, ``task_rules``. Chapter 9: ``attentions`` (richer poolings), ``evidence``
 (one sentence among many), ``evidence_studies``, ``future_rules``. ``study`` is what all studies share, and ``studies``
 the command that runs them.
+
+Chapter 8: ``declared`` (what a folder says), ``readings`` and ``recipes`` (every way to make a vector), ``endpoints``
+and ``served`` (ask a server, find its recipe), ``audit`` (the verdict, and the command); ``mysteries`` and
+``serving_studies`` are the chapter's own.
 """

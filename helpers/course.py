@@ -39,6 +39,7 @@ NEEDED = {
     "nltk": "nltk",
     "rouge-score": "rouge-score",
     "bm25s": "bm25s",
+    "httpx": "httpx",
     REVIEWS.distribution: f"{REVIEWS.distribution}=={REVIEWS.version}",
     MINILM.distribution: f"{MINILM.distribution}=={MINILM.version}",
 }

@@ -88,7 +88,8 @@ def test_a_folder_that_says_nothing_declares_nothing(tmp_path):
     assert says.modes == () and says.normalized is None and "nothing is declared" in says.told[0]
 
 
-@pytest.mark.parametrize("number,modes", [(0, ()), (1, ("mean",)), (2, ("first",)), (3, ("last",)), (4, ()), (None, ())])
+@pytest.mark.parametrize("number,modes", [(0, ()), (1, ("mean",)), (2, ("first",)), (3, ("last",)), (4, ()),
+                                          (None, ())])  # fmt: skip
 def test_a_gguf_header_is_read(number, modes, tmp_path):
     gguf = pytest.importorskip("gguf", reason="reads GGUF files: pip install gguf (.ci/run does)")
     writer = gguf.GGUFWriter(tmp_path / "model.gguf", "bert")

@@ -78,7 +78,8 @@ def test_a_password_in_the_address_is_not_shown():
 
 
 def openai(rows) -> tuple:
-    return 200, {}, json.dumps({"data": [{"index": place, "embedding": row} for place, row in enumerate(rows)]}).encode()
+    data = [{"index": place, "embedding": row} for place, row in enumerate(rows)]
+    return 200, {}, json.dumps({"data": data}).encode()
 
 
 @pytest.mark.parametrize("answer,said", [

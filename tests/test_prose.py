@@ -25,6 +25,8 @@ CHOSEN = {
                     "3 points": "quiz", "0.4": "quiz"},
     "06_interpretability_and_fairness": {"50 percent": "a setting", "100%": "what it would mean"},
     "07_beyond_sentiment": {"0.91": "quiz", "0.97": "quiz", "0.18": "quiz"},
+    "08_pooling_in_the_wild": {"5.3": "a version", "5.4": "a version", "7.2": "a section of another chapter",
+                               "7.3": "a section of another chapter"},
 }  # fmt: skip
 #: A published figure stands in a paragraph that names its source: authors with a year, or a link to a paper.
 SOURCE = re.compile(

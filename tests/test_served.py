@@ -1,4 +1,4 @@
-"""Is the recipe found that made some vectors? A server that shares no code with the audit makes them, rightly or not."""
+"""Is the recipe found that made some vectors? A server that shares no code with the audit makes them."""
 
 import shutil
 from pathlib import Path

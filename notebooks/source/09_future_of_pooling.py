@@ -653,7 +653,7 @@ if (spread.family.value_counts() > 1).all():
         ax.plot(own.parameters / 1e6, 100 * own.spread, marker="o", color=f"C{color}", label=f"mini {family}: spread")
         ax.plot(own.parameters / 1e6, 100 * own.seeds, marker="x", linestyle=":", color=f"C{color}", label=f"mini {family}: luck alone")
     ax.set(xlabel="parameters (millions)", ylabel="spread of three poolings (points)", ylim=(0, None))
-    ax.legend(frameon=False)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figures.show(fig, alt="Spread of the poolings by model size: " + "; ".join(f"{name} {100 * one:.2f} points" for name, one in spread.spread.items()) + ".")
 
 # %%
