@@ -73,8 +73,9 @@ def load(name: str, revision: str | None = None) -> Model:
 
 
 def audit(
-    model: Model, requests: Sequence[Sequence[str]], vectors: Tensor, invariances: pd.DataFrame | None = None
-) -> Report:
+    model: Model, requests: Sequence[Sequence[str]], vectors: Tensor, invariances: pd.DataFrame | None = None,
+    quantized: bool = False,
+) -> Report:  # fmt: skip
     """Compare what is served with what is declared.
 
     Parameters
@@ -83,11 +84,14 @@ def audit(
         As in `served.identify`.
     invariances : DataFrame, optional
         From `served.ask`.
+    quantized : bool
+        Whether the server is known to use weights of few bits: then vectors that nearly fit are taken for right.
     """
+    ours = invariances is not None  # the texts are our own, and were asked for in every way
     if invariances is None:
         invariances = pd.DataFrame({"largest change": [], "holds": []})
     scores = served.identify(model, requests, vectors)
-    status, line = _judge(model, scores, vectors)
+    status, line = _judge(model, scores, vectors, ours, quantized)
     if not invariances.holds.get(served.AGAIN, True):
         status, line = MISPOOLED, f"the same text asked for again has another vector (dropout left on?); {line}"
     elif status == AGREES and not invariances.holds.all():
@@ -99,7 +103,7 @@ def audit(
     return Report(status, line, model.declared.told, table, invariances)
 
 
-def _judge(model: Model, scores: list[Score], vectors: Tensor) -> tuple[str, str]:
+def _judge(model: Model, scores: list[Score], vectors: Tensor, ours: bool, quantized: bool) -> tuple[str, str]:
     """The verdict and its reason, but for the invariances."""
     says = model.declared
     declares = words(model.as_declared, model).rsplit(", ", 1)[0] if says.modes else "nothing"
@@ -121,18 +125,22 @@ def _judge(model: Model, scores: list[Score], vectors: Tensor) -> tuple[str, str
     serves = replace(min(own or same, key=served.departures(model)).recipe, normalized=False)
     nearly = ""
     if 1 - best.cosine > HALF_PRECISION:
-        nearly = f" (nearly: cosine {best.cosine:.3f}, as of quantized weights)"
+        nearly = f" (nearly: cosine {best.cosine:.3f})"
     about = f"serves {words(serves, model).rsplit(', ', 1)[0]}{nearly}, {LENGTHS[length]}"
     if not says.modes:
         return CANNOT_TELL, f"nothing is declared, so nothing can be wrong; it {about}"
     if not own:
         return MISPOOLED, f"declares {declares}, {about}"
-    if nearly and best not in own:
-        return CANNOT_TELL, f"declares {declares}, {about}; the two are too near to each other to tell"
-    if told := [score for score in others if served.tellable(model, score.recipe, best.loss, length == "other")]:
+    if nearly and not (quantized and best in own):
+        why = "it may be quantized (then say --quantized), or do something that is not among the recipes"
+        return CANNOT_TELL, f"declares {declares}, {about}: {why}"
+    if not ours and (told := [score for score in others
+                              if served.tellable(model, score.recipe, best.loss, length == "other")]):  # fmt: skip
         return CANNOT_TELL, (f"these texts cannot tell {declares}, which is declared, from "
                              f"{words(told[0].recipe, model)}; such texts would, in one batch and singly: "
                              f"{'; '.join(repr(PROBES[row]) for row in (0, 2, 4))}")  # fmt: skip
+    if length != "other" and any(score.recipe.normalized == says.normalized for score in own):
+        return AGREES, f"declares {declares}, {about}"
     return _lengths(model, length, f"declares {declares}, {about}")
 
 
@@ -161,6 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     source.add_argument("--sentence-transformers", action="store_true", help="what that library makes of MODEL")
     parser.add_argument("--texts", type=Path, metavar="FILE", help="one text a line, as they were embedded")
     parser.add_argument("--served-name", metavar="NAME", help="what the server calls the model, if not MODEL")
+    parser.add_argument("--quantized", action="store_true", help="the server's weights have few bits: nearly is right")
     parser.add_argument("--expect", choices=declared.MODES, help="the right pooling, where MODEL declares none")
     parser.add_argument("--figure", type=Path, metavar="FILE.png", help="draw the cosine of each recipe")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -173,12 +182,15 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.expect:
             model = replace(model, declared=_expected(model.declared, chosen.expect))
         report = _reported(model, chosen)
-    except (endpoints.EndpointError, ValueError, ModuleNotFoundError, ConnectionError, OSError) as error:
-        # One sentence, and no traceback through the libraries.
-        report = Report(CANNOT_TELL, str(error), (), pd.DataFrame(), pd.DataFrame())
-    if chosen.figure and len(report.scores):
-        draw(report).savefig(chosen.figure, bbox_inches="tight")
-    print(as_json(report) if chosen.json else as_text(report))
+        if chosen.figure and len(report.scores):
+            draw(report).savefig(chosen.figure, bbox_inches="tight")
+    except Exception as error:  # whatever it is, it is no verdict: one sentence, and not the exit code of an accusation
+        report = Report(CANNOT_TELL, f"this could not be tested: {error or type(error).__name__}", (), pd.DataFrame(),
+                        pd.DataFrame())  # fmt: skip
+    said = as_json(report) if chosen.json else as_text(report)
+    # Nothing that a server or a folder says may steer the terminal; and a terminal may lack a character.
+    said = "".join(one if one.isprintable() or one == "\n" else " " for one in said)
+    print(said.encode(sys.stdout.encoding or "utf-8", errors="replace").decode(sys.stdout.encoding or "utf-8"))
     return report.code
 
 
@@ -190,7 +202,7 @@ def _expected(says: declared.Declared, mode: str) -> declared.Declared:
 def _reported(model: Model, chosen: argparse.Namespace) -> Report:
     if chosen.vectors:
         texts, vectors = _from_files(chosen.texts, chosen.vectors)
-        return audit(model, [texts], vectors)
+        return audit(model, [texts], vectors, quantized=chosen.quantized)
     if chosen.endpoint:
         embed = endpoints.find(chosen.endpoint, chosen.served_name or chosen.model).embed
     elif chosen.sentence_transformers:
@@ -203,17 +215,26 @@ def _reported(model: Model, chosen: argparse.Namespace) -> Report:
         line = "nothing served was given: add --endpoint URL, --vectors with --texts, or --sentence-transformers"
         told = model.declared.told if model.declared.modes else (*model.declared.told, f"likely {likely}")
         return Report(CANNOT_TELL, line, told, pd.DataFrame(), pd.DataFrame())
-    return audit(model, *served.ask(embed))
+    return audit(model, *served.ask(embed), quantized=chosen.quantized)
 
 
 def _from_files(texts: Path, vectors: Path) -> tuple[list[str], Tensor]:
-    lines = texts.read_text(encoding="utf-8").splitlines()
-    found = np.load(vectors, allow_pickle=False)
-    if found.ndim != 2 or len(found) != len(lines) or found.dtype.kind != "f":
-        raise ValueError(f"{vectors.name} holds {found.dtype} of shape {list(found.shape)}, and {texts.name} "
-                         f"{len(lines)} lines: one row of floating-point numbers is needed for each line.")  # fmt: skip
-    if not np.isfinite(found).all():
-        raise ValueError(f"{vectors.name} holds NaN or infinity.")
+    try:
+        lines = texts.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{texts.name} is no text in UTF-8: save it so.") from error
+    try:
+        found = np.load(vectors, allow_pickle=False)  # a pickle could run code
+    except FileNotFoundError:
+        raise
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"{vectors.name} is no array of numbers: write it with numpy.save.") from error
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f" or not found.size:
+        raise ValueError(f"{vectors.name} is no array of floating-point numbers of shape [texts, numbers].")
+    if len(found) != len(lines):
+        raise ValueError(f"{vectors.name} has {len(found)} rows and {texts.name} {len(lines)} lines: one for each.")
+    if not (np.abs(found) < endpoints.LARGEST).all():  # NaN as well
+        raise ValueError(f"{vectors.name} holds NaN, infinity or a number above {endpoints.LARGEST:.0e}.")
     return lines[:MOST_TEXTS], torch.as_tensor(found[:MOST_TEXTS], dtype=torch.float32)
 
 

@@ -18,6 +18,7 @@ from helpers.sources import sha256_of
 # Weights as safetensors (or GGUF) only: a pickle can run code when it is opened.
 FILES = ["config.json", "model*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*",
          "merges.txt", "special_tokens_map.json", "added_tokens.json"]  # fmt: skip
+MOST_POSITIONS = 2**20
 TOKENIZERS = ["tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model"]
 
 
@@ -62,8 +63,11 @@ class Encoder:
 
     @property
     def max_length(self) -> int:
-        # A RoBERTa has two positions more than it can use: its tokenizer knows.
-        return min(self.model.config.max_position_embeddings, self.tokenizer.model_max_length)
+        found = [getattr(self.model.config, "max_position_embeddings", None) or 0, self.tokenizer.model_max_length]
+        for name, module in self.model.named_modules():  # a RoBERTa counts its positions from its padding's number on
+            if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+                found[0] -= module.padding_idx + 1
+        return min(limit for limit in (*found, MOST_POSITIONS) if limit > 0)  # some models have no limit of their own
 
     @property
     def special_tokens(self) -> tuple[str, ...]:

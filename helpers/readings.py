@@ -47,6 +47,8 @@ class Reading:
         Whether the tokenizer adds its special tokens.
     filled : int, optional
         Pad everything to so many places instead.
+    most : int, optional
+        Cut texts after so many tokens, if that is less than the encoder's own limit.
 
     Attributes
     ----------
@@ -64,11 +66,13 @@ class Reading:
     """
 
     def __init__(
-        self, encoder: Encoder, requests: Sequence[Sequence[str]], before: str, special: bool, filled: int | None
-    ):
+        self, encoder: Encoder, requests: Sequence[Sequence[str]], before: str, special: bool,
+        filled: int | None = None, most: int | None = None,
+    ):  # fmt: skip
         self.encoder, tokenizer = encoder, encoder.tokenizer
         texts = [before + text for own in requests for text in own]
-        read = tokenizer(texts, truncation=True, max_length=filled or encoder.max_length, add_special_tokens=special,
+        limit = min(filled or encoder.max_length, most or encoder.max_length)
+        read = tokenizer(texts, truncation=True, max_length=limit, add_special_tokens=special,
                          return_special_tokens_mask=True)  # fmt: skip
         ids, marks = read["input_ids"], read["special_tokens_mask"]
         for text, found in zip(texts, ids, strict=True):
@@ -114,12 +118,12 @@ class Reading:
             found.append((rows, hidden, mask))
         return found
 
-    def pooled(self, states: list, layer: int, pooling: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Return one pooling of one layer, ``[N, d]``, in the order of the texts."""
+    def pooled(self, states: list, layers: list[int], pooling: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return one pooling of the average of some layers, ``[N, d]``, in the order of the texts."""
         done = torch.empty(len(self._rows), self.encoder.dim)
         with torch.no_grad():
             for rows, hidden, mask in states:
-                done[rows] = pooling(hidden[layer], mask)
+                done[rows] = pooling(hidden[layers].mean(dim=0), mask)
         return done[self._row_of]
 
     def _hidden(self, side: str, told: bool) -> list[tuple[list[int], Tensor, Tensor]]:
@@ -127,6 +131,7 @@ class Reading:
             by_length = defaultdict(list)
             for (to, *ids), row in self._rows.items():
                 by_length[to].append((row, ids))
+            self._kept.clear()  # one kind at a time: a decoder of thirty layers fills the memory soon
             self._kept[side, told] = [self._forward(group, to, side, told) for to, group in by_length.items()]
         return self._kept[side, told]
 

@@ -35,6 +35,9 @@ POOLER = "pooler"  # what a BERT makes of its first token for next-sentence pred
 SHOWN = {"first": "first token (cls)", "last": "last token", "before_last": "the token before the last",
          POOLER: "BERT's pooler_output"}  # fmt: skip
 MOST_SIDE_BY_SIDE = 3
+# Averages of several layers, counted from the end; "the first" is what leaves layer 1.
+MIXTURES = {"the last two layers": (-2, -1), "the last four layers": (-4, -3, -2, -1),
+            "the first and the last layer": (1, -1)}  # fmt: skip
 
 
 PADDINGS = {
@@ -62,6 +65,8 @@ class Recipe:
         Of `POOLINGS`; several stand side by side.
     layer : int
         0 to L; L is the last one.
+    mixture : str
+        Of `MIXTURES`, in place of one layer.
     padding : str
         Of `PADDINGS`.
     special : str
@@ -80,6 +85,7 @@ class Recipe:
 
     poolings: tuple[str, ...]
     layer: int
+    mixture: str = ""
     padding: str = ""
     special: str = ""
     prompt: str = ""
@@ -113,7 +119,9 @@ class Model:
 def words(recipe: Recipe, model: Model) -> str:
     """Return a recipe in words; what is as it should be is not mentioned."""
     said = [" + ".join(SHOWN.get(pool, pool) for pool in recipe.poolings)]
-    if recipe.layer != model.encoder.layers:
+    if recipe.mixture:
+        said.append(f"of the average of {recipe.mixture}")
+    elif recipe.layer != model.encoder.layers:
         said.append(f"layer {recipe.layer} of {model.encoder.layers}")
     said += [recipe.padding, recipe.special]
     said.append(f"filled up to {recipe.filled} places" if recipe.filled else "")
@@ -169,7 +177,7 @@ def vectors(model: Model, recipe: Recipe, requests: Sequence[Sequence[str]]) -> 
     """Return the vectors of one recipe, ``[N, …]``: the same numbers that `candidates` yields."""
     reading = _reading(model, recipe, requests)
     states = _states(reading, recipe)
-    found = [_pool(model, reading, states, pooling, recipe.layer) for pooling in recipe.poolings]
+    found = [_pool(model, reading, states, pooling, _layers(model, recipe)) for pooling in recipe.poolings]
     return _finish(model, torch.cat(found, dim=1), recipe)
 
 
@@ -188,32 +196,43 @@ def _has_special_tokens(encoder: Encoder) -> bool:
 
 
 def _reading(model: Model, recipe: Recipe, requests: Sequence[Sequence[str]]) -> Reading:
-    before = model.declared.prompts.get(recipe.prompt, "")
-    return Reading(model.encoder, requests, before, recipe.special != SPECIAL[2], recipe.filled)
+    says = model.declared
+    before = says.prompts.get(recipe.prompt, "")
+    if says.lower:
+        before, requests = before.lower(), [[text.lower() for text in own] for own in requests]
+    return Reading(model.encoder, requests, before, recipe.special != SPECIAL[2], recipe.filled, says.most_tokens)
 
 
 def _states(reading: Reading, recipe: Recipe) -> list[tuple[list[int], Tensor, Tensor]]:
     return reading.states(PADDINGS[recipe.padding], recipe.special == SPECIAL[1], not recipe.prompt_pooled)
 
 
-def _pool(model: Model, reading: Reading, states: list, pooling: str, layer: int) -> Tensor:
-    """Return one pooling of one layer, ``[N, d]``."""
+def _layers(model: Model, recipe: Recipe) -> list[int]:
+    return [*MIXTURES[recipe.mixture]] if recipe.mixture else [recipe.layer]
+
+
+def _pool(model: Model, reading: Reading, states: list, pooling: str, layers: list[int]) -> Tensor:
+    """Return one pooling of the average of some layers, ``[N, d]``."""
     if pooling == POOLER:
         module = model.encoder.model.pooler
-        return reading.pooled(states, layer, lambda hidden, _: module(hidden.to(module.dense.weight.device)).cpu())
-    return reading.pooled(states, layer, POOLINGS[pooling]())
+        return reading.pooled(states, layers, lambda hidden, _: module(hidden.to(module.dense.weight.device)).cpu())
+    return reading.pooled(states, layers, POOLINGS[pooling]())
 
 
 def _pooled(model: Model, reading: Reading, base: Recipe, dim: int) -> Iterator[tuple[Recipe, Tensor]]:
     """Every pooling of every layer, then what may follow it."""
     states, last, modes = _states(reading, base), model.encoder.layers, model.declared.modes
     plain = base == Recipe((), 0)
-    for layer in range(last + 1):
-        single = {name: _pool(model, reading, states, name, layer) for name in POOLINGS}
+    depths = [replace(base, layer=layer) for layer in range(last + 1)]
+    if plain:
+        depths += [replace(base, layer=last, mixture=name) for name, own in MIXTURES.items() if last >= len(own)]
+    for depth in depths:
+        layers, top = _layers(model, depth), depth == replace(base, layer=last)
+        single = {name: _pool(model, reading, states, name, layers) for name in POOLINGS}
         choices = [(name,) for name in POOLINGS]
-        if plain and layer == last:
-            if getattr(model.encoder.model, POOLER, None) is not None:  # without weights of its own it is noise
-                single[POOLER] = _pool(model, reading, states, POOLER, layer)
+        if plain and top:
+            if hasattr(getattr(model.encoder.model, POOLER, None), "dense"):  # without weights of its own it is noise
+                single[POOLER] = _pool(model, reading, states, POOLER, layers)
                 choices.append((POOLER,))
             count, rest = divmod(dim, model.encoder.dim)
             if 1 < count <= MOST_SIDE_BY_SIDE and not rest:
@@ -223,7 +242,7 @@ def _pooled(model: Model, reading: Reading, base: Recipe, dim: int) -> Iterator[
         for names in choices:
             found = torch.cat([single[name] for name in names], dim=1)
             for dense, normalized in product(range(model.dense_layers + 1), (False, True)):
-                recipe = replace(base, poolings=names, layer=layer, dense=dense, normalized=normalized)
+                recipe = replace(depth, poolings=names, dense=dense, normalized=normalized)
                 if (made := _fitting(model, found, recipe, dim)) is not None:
                     yield made
 

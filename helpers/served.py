@@ -70,10 +70,17 @@ def ask(embed: Embed, texts: Sequence[str] = PROBES) -> tuple[list[list[str]], T
     served : Tensor, shape [N, d]
         The vectors of all requests, in their order.
     invariances : DataFrame
+
+    Raises
+    ------
+    ValueError
+        Vectors of other sizes for other requests.
     """
     texts = list(texts)
     requests = [texts, *([text] for text in texts), texts[::-1], [texts[0], LONG], texts]
     answers = [torch.as_tensor(np.array(embed(request)), dtype=torch.float32) for request in requests]
+    if len(sizes := {answer.shape[1] for answer in answers}) > 1:
+        raise ValueError(f"The server's vectors have {' and '.join(map(str, sorted(sizes)))} numbers, by request.")
     together, alone = answers[0], torch.cat(answers[1 : len(texts) + 1])
     turned, beside, again = answers[len(texts) + 1 :]
     others = {"alone": (together, alone), "in another place of the batch": (together, turned.flip(0)),
@@ -101,9 +108,8 @@ def identify(model: Model, requests: Sequence[Sequence[str]], served: Tensor) ->
     served : Tensor, shape [N, d]
     """
     scores = _scored(model, requests, served, None)
-    if not scores or scores[0].loss > HALF_PRECISION:  # less usual, and slower
-        most = model.encoder.max_length
-        for filled in sorted({size for size in FILLED if size < most} | {most}):
+    if not scores or scores[0].loss > EXACT:  # less usual, and slower
+        for filled in (size for size in FILLED if size <= model.encoder.max_length):
             scores += _scored(model, requests, served, filled)
     return sorted(scores, key=lambda score: score.loss)
 
@@ -135,7 +141,10 @@ def distinct(scores: Sequence[Score], model: Model) -> list[tuple[Score, int]]:
 
 def is_declared(recipe: Recipe, model: Model) -> bool:
     """Whether a recipe is the declared one but for the length of the vectors, which is looked at by itself."""
-    return replace(recipe, normalized=model.as_declared.normalized, dims=None) == model.as_declared
+    wanted = model.as_declared
+    # Cut to fewer dimensions it is the declared one still, unless a whole pooling may have been cut away.
+    dims = None if len(wanted.poolings) == 1 else recipe.dims
+    return replace(recipe, normalized=wanted.normalized, dims=dims) == wanted
 
 
 def departures(model: Model) -> Callable[[Score], tuple]:
@@ -144,8 +153,8 @@ def departures(model: Model) -> Callable[[Score], tuple]:
 
     def departures(score: Score) -> tuple:
         recipe = score.recipe
-        odd = [recipe.layer != model.encoder.layers, bool(recipe.padding), bool(recipe.special), bool(recipe.prompt),
-               not recipe.prompt_pooled, recipe.dense != model.dense_layers]  # fmt: skip
+        odd = [recipe.layer != model.encoder.layers, not recipe.prompt_pooled, recipe.dense != model.dense_layers,
+               *map(bool, (recipe.mixture, recipe.padding, recipe.special, recipe.prompt, recipe.filled))]  # fmt: skip
         return sum(odd), len(recipe.poolings), [order.index(name) for name in recipe.poolings]
 
     return departures
@@ -156,4 +165,6 @@ def tellable(model: Model, recipe: Recipe, noise: float, directions: bool) -> bo
     recipe = replace(recipe, normalized=directions or recipe.normalized)
     own = replace(model.as_declared, normalized=recipe.normalized, dims=recipe.dims)
     made = [recipes.vectors(model, one, [PROBES]) for one in (own, recipe)]
+    if made[0].shape != made[1].shape:
+        return True
     return float(losses(*made).mean()) > max(TOLD_APART * noise, EXACT)

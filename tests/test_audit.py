@@ -1,6 +1,7 @@
 """The command: one line, a verdict, an exit code; and servers and libraries that nobody here wrote."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -62,8 +63,10 @@ def test_vectors_of_a_file_are_audited(bert, model, tmp_path):
 
 
 @pytest.mark.parametrize("vectors,said", [
-    (np.ones((3, 32), "f4"), "shape .3, 32."), (np.ones(4, "f4"), "shape .4."), (np.ones((4, 32), int), "int64"),
-    (np.full((4, 32), np.nan, "f4"), "NaN"), (np.array([["x"] * 32] * 4, object), "allow_pickle"),
+    (np.ones((3, 32), "f4"), "3 rows and texts.txt 4 lines"), (np.ones(4, "f4"), "of shape"),
+    (np.ones((4, 32), int), "no array of floating-point"), (np.ones((4, 0), "f4"), "no array of floating-point"),
+    (np.full((4, 32), np.nan, "f4"), "NaN"), (np.full((4, 32), 1e20), "above 1e.15"),
+    (np.array([["x"] * 32] * 4, object), "v.npy is no array of numbers"),
 ])  # fmt: skip
 def test_files_that_do_not_fit_are_refused_in_one_sentence(vectors, said, model, tmp_path, capsys):
     (tmp_path / "texts.txt").write_text("a\nb\nc\nd\n")
@@ -71,6 +74,46 @@ def test_files_that_do_not_fit_are_refused_in_one_sentence(vectors, said, model,
     files = ["--vectors", str(tmp_path / "v.npy"), "--texts", str(tmp_path / "texts.txt")]
     assert audit.main([str(model), *files]) == 2
     assert re.search(said, capsys.readouterr().out)
+
+
+def test_rows_of_a_long_file_stay_beside_their_texts(bert, model, tmp_path):
+    texts = [f"{'a fine film ' * (number % 5)}number {number}" for number in range(50)]
+    (tmp_path / "texts.txt").write_text("\n".join(texts), encoding="utf-8-sig")
+    np.save(tmp_path / "v.npy", Server(bert, "mean").embed(texts))
+    assert audit.main([str(model), "--vectors", str(tmp_path / "v.npy"), "--texts", str(tmp_path / "texts.txt")]) == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"PK"])
+def test_a_file_that_is_no_array_is_said_to_be_none(content, model, tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("a\n")
+    (tmp_path / "v.npy").write_bytes(content)
+    assert audit.main([str(model), "--vectors", str(tmp_path / "v.npy"), "--texts", str(tmp_path / "texts.txt")]) == 2
+    assert "v.npy is no array of numbers" in capsys.readouterr().out
+
+
+def test_a_terminal_without_the_characters_changes_no_verdict(bert, model):
+    """Python ends with 1 after an error, which would be an accusation."""
+    with serve(Site(Server(bert, "mean").embed)) as url:
+        done = subprocess.run([sys.executable, "-m", "helpers.audit", str(model), "--endpoint", url],
+                              capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"})  # fmt: skip
+    assert done.returncode == 0 and done.stdout.startswith(b"AGREES")
+
+
+def test_a_figure_that_cannot_be_written_is_no_accusation(bert, model, tmp_path, capsys):
+    with serve(Site(Server(bert, "mean").embed)) as url:
+        assert audit.main([str(model), "--endpoint", url, "--figure", str(tmp_path / "none" / "x.png")]) == 2
+    assert "could not be tested" in capsys.readouterr().out
+
+
+def test_a_transformer_in_a_folder_of_its_own_is_found(bert, tmp_path):
+    folder = declare(shutil.copytree(bert, tmp_path / "model"), {"pooling_mode": "cls"})
+    modules = json.loads((folder / "modules.json").read_text())
+    (folder / "0_Transformer").mkdir()
+    for path in bert.iterdir():
+        (folder / path.name).rename(folder / "0_Transformer" / path.name)
+    (folder / "modules.json").write_text(json.dumps([modules[0] | {"path": "0_Transformer"}, *modules[1:]]))
+    with serve(Site(Server(bert, "cls").embed)) as url:
+        assert audit.main([str(folder), "--endpoint", url]) == 0
 
 
 def test_what_the_user_expects_stands_in_for_what_is_not_declared(bert, capsys):

@@ -65,14 +65,38 @@ def test_no_pickle_is_opened(tmp_path):
     assert not (tmp_path / "opened").exists()
 
 
+LEAVES = '[{"type": "sentence_transformers.Pooling", "path": "../.."}]'
+
+
+def swap(folder, one, other) -> None:
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[one], modules[other] = modules[other], modules[one]
+    (folder / "modules.json").write_text(json.dumps(modules))
+
+
+def residual(folder) -> None:
+    config = json.loads((folder / "2_Dense" / "config.json").read_text())
+    (folder / "2_Dense" / "config.json").write_text(json.dumps(config | {"use_residual": True}))
+
+
 @pytest.mark.parametrize("spoil,said", [
     (lambda folder: (folder / "modules.json").write_text("[{"), "modules.json is damaged"),
-    (lambda folder: (folder / "modules.json").write_text("{}"), "no list of modules"),
+    (lambda folder: (folder / "modules.json").write_text("{}"), "modules.json is no list"),
+    (lambda folder: (folder / "modules.json").write_text("[1]"), "no list of modules"),
+    (lambda folder: (folder / "modules.json").write_text("[" * 200_000), "modules.json is damaged"),
     (lambda folder: (folder / "1_Pooling/config.json").unlink(), "1_Pooling/config.json is not there"),
     (lambda folder: (folder / "1_Pooling/config.json").write_text('{"pooling_mode": "median"}'), "names .'median'"),
     (lambda folder: (folder / "1_Pooling/config.json").write_text("{}"), "names no pooling"),
-    (lambda folder: (folder / "modules.json").write_text('[{"type": "x.LSTM", "path": ""}]'), "kind 'LSTM'"),
-    (lambda folder: (folder / "modules.json").write_text('[{"type": "x.Pooling", "path": "../.."}]'), "outside"),
+    (lambda folder: (folder / "1_Pooling/config.json").write_text('{"pooling_mode": 5}'), "names 5"),
+    (lambda folder: (folder / "1_Pooling/config.json").write_text("[]"), "is no dict"),
+    (lambda folder: (folder / "modules.json").write_text('[{"type": "sentence_transformers.LSTM"}]'), "'LSTM' in"),
+    (lambda folder: (folder / "modules.json").write_text('[{"type": "own.Pooling"}]'), "own.Pooling"),
+    (lambda folder: swap(folder, 1, 2), "'Dense' in place 1"),
+    (lambda folder: (folder / "config_sentence_transformers.json").write_text('{"prompts": []}'), "prompts"),
+    (lambda folder: (folder / "sentence_bert_config.json").write_text('{"max_seq_length": "9"}'), "is '9'"),
+    (lambda folder: (folder / "2_Dense/model.safetensors").write_bytes(b"x" * 99), "2_Dense are damaged"),
+    (lambda folder: residual(folder), "uses a residual"),
+    (lambda folder: (folder / "modules.json").write_text(LEAVES), "outside"),
     (lambda folder: (folder / "2_Dense/config.json").write_text('{"activation_function": "os.system"}'), "uses system"),
     (lambda folder: (folder / "2_Dense/config.json").write_text('{"in_features": 9, "out_features": 2}'), "not those"),
 ])  # fmt: skip

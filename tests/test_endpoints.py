@@ -49,10 +49,12 @@ def test_an_address_without_any_api_is_said_to_have_none():
         endpoints.find(url, "any")
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://host/x", "", "http://"])
+@pytest.mark.parametrize("url", ["localhost:8080", "ftp://host/x", "", "http://", "m:secret@host", "htp://m:secret@host",
+                                 "http://m:my/secret@host", "http://[secret"])
 def test_what_is_no_address_is_refused(url):
-    with pytest.raises(EndpointError, match="no address"):
+    with pytest.raises(EndpointError, match="no address") as error:
         endpoints.find(url, "any")
+    assert "secret" not in str(error.value)
 
 
 def test_the_key_is_sent_and_never_shown(monkeypatch, capsys):
@@ -68,6 +70,35 @@ def test_the_key_is_sent_and_never_shown(monkeypatch, capsys):
         found.embed(TEXTS)
     assert site.seen[-1][2] == "Bearer sesame-1234"
     assert "sesame-1234" not in repr(found) + "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("body", [b" " * 290 + b"key sk-secret/0123456789 is wrong",
+                                  b'{"key": "sk-secret\\/0123456789"}'])  # fmt: skip
+def test_a_key_that_the_server_repeats_is_not_shown(body):
+    with serve(Site(embed, answer=lambda texts: (401, {}, body))) as url, pytest.raises(EndpointError) as error:
+        Endpoint(f"{url}/embed", "tei", "any", key="sk-secret/0123456789").embed(TEXTS)
+    assert "It says" in str(error.value) and "secret" not in str(error.value)
+
+
+def test_a_key_that_no_header_can_hold_is_refused(monkeypatch):
+    monkeypatch.setenv(KEY, "sesame\u2028open")
+    with pytest.raises(EndpointError, match="copy it again") as error:
+        endpoints.find("http://127.0.0.1:9", "any")
+    assert "sesame" not in str(error.value)
+
+
+def test_only_the_given_host_is_asked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(endpoints, "_exchange", lambda method, url, *_: asked.append(url) or EndpointError("no"))
+    endpoints.find("https://v1.example.com/v1/embeddings", "any")
+    endpoints.find("https://v1.example.com/deep/v1/embeddings", "any")
+    assert asked == ["https://v1.example.com/v1/models", "https://v1.example.com/deep/v1/models"]
+
+
+def test_a_proxy_is_not_used_for_this_machine(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with serve(Site(embed)) as url:
+        np.testing.assert_array_equal(endpoints.find(url, "any").embed(TEXTS), embed(TEXTS))
 
 
 def test_a_password_in_the_address_is_not_shown():
@@ -97,8 +128,13 @@ def openai(rows) -> tuple:
     (openai([[[1.0, 2.0]]] * 3), "one vector a token"),
     (openai([[]] * 3), "one size each"),
     (openai([[1.0, float("nan")]] * 3), "text 0 holds NaN"),
-    (openai([[1.0, 2.0], [1.0, float("inf")], [1.0, 2.0]]), "text 1 holds NaN or infinity"),
+    (openai([[1.0, 2.0], [1.0, float("inf")], [1.0, 2.0]]), "text 1 holds NaN, infinity"),
     (openai([["a", "b"]] * 3), "no numbers"),
+    (openai([[10**400, 1]] * 3), "no numbers"),
+    (openai([[1e30, 1.0]] * 3), "above 1e.15"),
+    ((200, {"Content-Encoding": "gzip"}, b"x"), "packed answer"),
+    ((404, {}, b'{"error": "model \"x\" not found, try pulling it first"}'), "does not know the model.*--served-name"),
+    ((500, {}, b"\x1b[2Jboo\r\x00"), "It says: .2Jboo$"),
     (openai(["%%%"] * 3), "no numbers, nor base64"),
     (openai(["AAA="] * 3), "no numbers, nor base64"),
     ((200, {"Content-Length": "5000"}, b'{"data": ['), "broke off its answer"),
@@ -121,7 +157,7 @@ def test_no_redirect_is_followed():
 def test_an_endless_answer_is_stopped(monkeypatch):
     monkeypatch.setattr(endpoints, "MOST_BYTES", 2**16)
     site = Site(embed, answer=lambda texts: (200, {}, b" " * 2**20))
-    with serve(site) as url, pytest.raises(EndpointError, match="more than 0 MB"):
+    with serve(site) as url, pytest.raises(EndpointError, match="more than 65,536 bytes"):
         Endpoint(f"{url}/embed", "tei", "any").embed(TEXTS)
 
 
@@ -149,7 +185,7 @@ def test_a_server_that_sends_a_drop_at_a_time_is_given_up(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=drip, args=(server,), daemon=True)
         thread.start()
-        with pytest.raises(EndpointError, match="still sending"):
+        with pytest.raises(EndpointError, match="did not answer within"):
             Endpoint(f"http://127.0.0.1:{server.getsockname()[1]}/embed", "tei", "any").embed(TEXTS)
         enough.set()
         thread.join()

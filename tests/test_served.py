@@ -1,15 +1,17 @@
 """Is the recipe found that made some vectors? A server that shares no code with the audit makes them."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel, RobertaConfig, RobertaModel
 
 from helpers import audit, recipes, served
 from tests import conftest
-from tests.serving import Server, declare, roomy
+from tests.serving import Server, declare, roomy, write_dense
 
 MODES = {"mean": "mean", "cls": "cls", "last": "lasttoken", "max": "max", "weighted": "weightedmean",
          "sqrt": "mean_sqrt_len_tokens"}  # fmt: skip
@@ -117,6 +119,16 @@ def test_a_prompt_that_nobody_declares_as_usual_is_named(transformers, declaring
     assert report.code == 1 and "serves mean, with the prompt 'query'" in report.line
 
 
+def test_what_the_tokenizer_is_to_be_given_is_read(transformers, declaring):
+    folder = declaring("gpt2", "last")
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 12, "do_lower_case": true}')
+    inner = Server(transformers["gpt2"], "last")
+    inner.model.config.max_position_embeddings = 12
+    embed = lambda texts: inner.embed([text.lower() for text in texts])  # noqa: E731
+    report = audit.audit(audit.load(str(folder)), *served.ask(embed))
+    assert report.code == 0 and report.scores.loss[0] < served.EXACT, report.line
+
+
 def test_lengths_matter_where_the_model_is_made_for_dot_products(transformers, declaring):
     server = Server(transformers["bert"], "cls", normalize=True)
     assert audited(declaring("bert", "cls", normalize=False), server).code == 0
@@ -125,8 +137,118 @@ def test_lengths_matter_where_the_model_is_made_for_dot_products(transformers, d
 
 
 def test_vectors_cut_to_fewer_dimensions_agree_and_it_is_said(transformers, declaring):
-    report = audited(declaring("bert", "mean"), Server(transformers["bert"], "mean", False, mistake="cut"))
-    assert "cut to 16 dimensions" in report.line
+    for normalize in (True, False):
+        report = audited(declaring("bert", "mean", normalize=normalize),
+                         Server(transformers["bert"], "mean", normalize, mistake="cut"))  # fmt: skip
+        assert "cut to 16 dimensions" in report.line
+        assert report.code == int(normalize)  # cut after its length was made 1, it is shorter than is declared
+
+
+def test_one_of_two_declared_poolings_is_not_both(transformers, declaring):
+    report = audited(declaring("bert", "cls+mean"), Server(transformers["bert"], "cls"))
+    assert report.code == 1 and "serves first token (cls), normalized" in report.line
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+def test_an_average_of_layers_is_named(name, transformers, declaring):
+    inner = Server(transformers[name], "mean", normalize=False)
+    before = Server(transformers[name], "mean", normalize=False, mistake="another layer")
+    model = audit.load(str(declaring(name, "mean")))
+    report = audit.audit(model, *served.ask(lambda texts: (inner.embed(texts) + before.embed(texts)) / 2))
+    assert report.code == 1 and "of the average of the last two layers, not normalized" in report.line
+
+
+def test_a_roberta_is_not_asked_for_positions_that_it_has_not(transformers, tmp_path):
+    """It counts its positions from its padding's number on."""
+    folder = shutil.copytree(transformers["bert"], tmp_path / "roberta")
+    vocabulary = AutoModel.from_pretrained(folder).config.vocab_size
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = RobertaConfig(vocab_size=vocabulary, max_position_embeddings=66, pad_token_id=1, **size)
+    RobertaModel(config).save_pretrained(folder)
+    encoder = audit.load(str(folder)).encoder
+    assert encoder.max_length == 64
+    ids, mask = encoder.pad(encoder.tokens(["film " * 100], 64))
+    assert encoder.model(input_ids=ids.clamp(min=2), attention_mask=mask.long()).last_hidden_state.shape[1] == 64
+
+
+def test_what_is_nearly_the_declared_one_is_not_proof_unless_weights_have_few_bits(transformers, declaring):
+    inner, model = Server(transformers["bert"], "mean"), audit.load(str(declaring("bert", "mean")))
+
+    def embed(texts):
+        """Every vector turned a little, always the same way for the same text."""
+        vectors = inner.embed(texts)
+        turn = np.stack([np.random.default_rng(len(text)).normal(size=32) for text in texts])
+        return vectors + 0.15 * turn / np.linalg.norm(turn, axis=1, keepdims=True)
+
+    asked = served.ask(embed)
+    report = audit.audit(model, *asked)
+    assert report.code == 2 and "(nearly: cosine 0.9" in report.line and "--quantized" in report.line
+    assert 0.002 < 1 - report.scores.cosine.max() < served.CLOSE
+
+
+def test_a_text_that_moves_with_the_batch_is_a_mistake_of_its_own(transformers, declaring):
+    inner = Server(transformers["gpt2"], "mean")
+
+    def embed(texts):
+        """Right, but the first of a batch of eight is another vector."""
+        found = inner.embed(texts)
+        return np.concatenate([found[1:2], found[1:]]) if len(texts) == 8 else found
+
+    report = audited(declaring("gpt2", "mean"), type("", (), {"embed": staticmethod(embed)}))
+    assert report.code != 0 and not report.invariances.holds["alone"]
+
+
+def test_padding_counted_is_found_where_all_states_are_alike(transformers, declaring, tmp_path):
+    """A large common part makes every recipe's vectors nearly the same: that must not pass for rounding."""
+    folder = shutil.copytree(declaring("bert", "mean"), tmp_path / "alike")
+    bert = AutoModel.from_pretrained(folder)
+    with torch.no_grad():
+        bert.encoder.layer[-1].output.LayerNorm.bias += 20
+    bert.save_pretrained(folder)
+    right, wrong = (audited(folder, Server(folder, "mean", mistake=one)) for one in ("", "padding counted, filled"))
+    assert right.code == 0 and wrong.code == 1 and "filled up to 256 places" in wrong.line
+
+
+def test_vectors_whose_length_is_1_by_themselves_are_not_accused(transformers, declaring, tmp_path):
+    for normalize, dot in ((True, False), (False, True)):
+        folder = declaring("bert", "cls", normalize=normalize, dot=dot)
+        bert = AutoModel.from_pretrained(folder)
+        with torch.no_grad():
+            bert.encoder.layer[-1].output.LayerNorm.weight.fill_(32**-0.5)
+            bert.encoder.layer[-1].output.LayerNorm.bias.zero_()
+        bert.save_pretrained(folder)
+        report = audited(folder, Server(folder, "cls", normalize, dtype=torch.bfloat16))
+        assert report.code == 0, report.line
+
+
+def test_a_prompt_kept_out_of_the_pooling_is_told_from_one_that_is_pooled(transformers, declaring):
+    folder = declaring("gpt2", "mean", prompts={"query": "a fine film "}, default="query")
+    config = folder / "1_Pooling" / "config.json"
+    report = audited(folder, Server(transformers["gpt2"], "mean", prompt="a fine film "))
+    assert report.code == 0
+    config.write_text('{"pooling_mode": "mean", "include_prompt": false}')
+    report = audited(folder, Server(transformers["gpt2"], "mean", prompt="a fine film "))
+    assert report.code == 1 and report.line.startswith("declares mean, with the prompt 'query', prompt left out")
+
+
+def test_a_length_of_1_between_two_dense_layers_is_kept(transformers, declaring):
+    folder = declaring("bert", "mean", dense=DENSE)
+    modules = json.loads((folder / "modules.json").read_text())
+    weight, bias = RNG.normal(size=(16, 16)).astype("f4"), RNG.normal(size=16).astype("f4")
+    for number, kind in ((4, "Dense"), (5, "Normalize")):
+        path = f"{number}_{kind}"
+        (folder / path).mkdir()
+        modules.append({"idx": number, "path": path, "type": f"sentence_transformers.models.{kind}"})
+    write_dense(folder / "4_Dense", weight, bias)
+    (folder / "modules.json").write_text(json.dumps(modules))
+    first = Server(transformers["bert"], "mean", True, DENSE)
+
+    def embed(texts):
+        found = np.tanh(first.embed(texts) @ weight.T + bias)
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    report = audit.audit(audit.load(str(folder)), *served.ask(embed))
+    assert report.code == 0 and report.scores.loss[0] < served.EXACT, report.line
 
 
 def test_what_no_recipe_made_is_none_of_these(transformers, declaring):
