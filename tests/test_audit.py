@@ -199,3 +199,9 @@ def test_the_pipeline_of_transformers_is_audited(row, code, bert, model):
 
     report = audit.audit(audit.load(str(model)), *served.ask(embed))
     assert report.code == code, report.line
+
+
+def test_the_library_takes_the_mean_where_nothing_is_declared(bert, tiny_gpt2):
+    """So says `declared.likely`."""
+    for folder in (bert, tiny_gpt2):
+        assert SentenceTransformer(str(folder))[1].pooling_mode == "mean"
