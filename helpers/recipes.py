@@ -175,10 +175,30 @@ def candidates(
 
 def vectors(model: Model, recipe: Recipe, requests: Sequence[Sequence[str]]) -> Tensor:
     """Return the vectors of one recipe, ``[N, …]``: the same numbers that `candidates` yields."""
-    reading = _reading(model, recipe, requests)
-    states = _states(reading, recipe)
-    found = [_pool(model, reading, states, pooling, _layers(model, recipe)) for pooling in recipe.poolings]
-    return _finish(model, torch.cat(found, dim=1), recipe)
+    return vectors_of(model, [recipe], requests)[0]
+
+
+def vectors_of(model: Model, wanted: Sequence[Recipe], requests: Sequence[Sequence[str]]) -> list[Tensor]:
+    """Return the vectors of several recipes, each ``[N, …]``; what they share is computed once."""
+    found, read, reading = {}, None, None
+    for recipe in sorted(set(wanted), key=_order):
+        if reading is None or read != _read_as(recipe):
+            reading, read = _reading(model, recipe, requests), _read_as(recipe)
+        states = _states(reading, recipe)
+        parts = [_pool(model, reading, states, pooling, _layers(model, recipe)) for pooling in recipe.poolings]
+        found[recipe] = _finish(model, torch.cat(parts, dim=1), recipe)
+    return [found[recipe] for recipe in wanted]
+
+
+def _order(recipe: Recipe) -> tuple:
+    """Recipes that share states stand together."""
+    padding = PADDINGS[recipe.padding]
+    return _read_as(recipe), padding.side, padding.told
+
+
+def _read_as(recipe: Recipe) -> tuple[str, bool, int]:
+    """What the tokenizer's work depends on."""
+    return recipe.prompt, recipe.special == SPECIAL[2], recipe.filled or 0
 
 
 def server(model: Model, recipe: Recipe) -> Callable[[Sequence[str]], np.ndarray]:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from helpers import encoders, grid, matching, pooling, recipes, task_studies, yardsticks
-from helpers.declared import Declared
 from helpers.grid import Settings
 from helpers.matching import Sets
 from helpers.recipes import SPECIAL, Model, Recipe
@@ -40,10 +39,9 @@ class MatcherRun:
 
 @dataclass(frozen=True)
 class MistakeRun:
-    """A published encoder as it is, served by one recipe."""
+    """A published encoder as it is, served by each recipe of `mistakes`."""
 
     model: str
-    mistake: str  # of `mistakes`; `RIGHT` is none
     seed: int  # draws an order among equals
 
 
@@ -82,15 +80,17 @@ def _matcher(run: MatcherRun, settings: Settings) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def _mistake(run: MistakeRun, settings: Settings) -> dict[str, np.ndarray]:
-    model = Model(encoders.load(run.model), Declared())
-    recipe, scores = mistakes(model.encoder.layers)[run.mistake], []
+    model = Model(encoders.load(run.model))
+    wanted = mistakes(model.encoder.layers)
+    scores = {name: [] for name in wanted}
     given, texts = task_studies.sets("answers", "test", run.model, settings.scale), _texts(settings.scale)
     for start in range(0, len(given.rows), SETS):
         part = given.rows[start : start + SETS]
         requests = [[own[row] for row in rows] for pair in part for own, rows in zip(texts, pair, strict=True)]
-        own = recipes.vectors(model, recipe, requests).split([len(request) for request in requests])
-        scores += [_alike(*pair, run.mistake) for pair in zip(own[::2], own[1::2], strict=True)]
-    return {"ranks": _ranks(scores, given, run.seed)} | _shared(settings)
+        for name, made in zip(wanted, recipes.vectors_of(model, list(wanted.values()), requests), strict=True):
+            own = made.split([len(request) for request in requests])
+            scores[name] += [_alike(*pair, name) for pair in zip(own[::2], own[1::2], strict=True)]
+    return {"ranks": np.stack([_ranks(own, given, run.seed) for own in scores.values()])} | _shared(settings)
 
 
 def _alike(questions: Tensor, candidates: Tensor, mistake: str) -> Tensor:
@@ -122,8 +122,7 @@ def _matchers(settings: Settings) -> list[MatcherRun]:
 
 
 def _published(settings: Settings) -> list[MistakeRun]:
-    # How many layers an encoder has does not change the names.
-    return [MistakeRun(model, name, 0) for model in settings.rates if model in PUBLISHED for name in mistakes(1)]
+    return [MistakeRun(model, 0) for model in settings.rates if model in PUBLISHED]
 
 
 def _of_matcher(run: MatcherRun, settings: Settings) -> str:
@@ -133,7 +132,7 @@ def _of_matcher(run: MatcherRun, settings: Settings) -> str:
 
 def _of_mistake(run: MistakeRun, settings: Settings) -> str:
     encoder = grid.encoder_of(run.model)
-    facts = [encoder.fingerprint, str(mistakes(encoder.layers)[run.mistake]), SETS]
+    facts = [encoder.fingerprint, list(mistakes(encoder.layers)), SETS]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
