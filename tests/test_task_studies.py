@@ -139,7 +139,7 @@ def test_another_budget_is_another_configuration_for_what_is_trained(tiny, monke
             assert study.configuration(runs["trained"], tiny) != after["trained"]
     monkeypatch.setattr(matching, "TEMPERATURE", 7.0)
     assert study.configuration(runs["trained"], tiny) != after["trained"]
-    monkeypatch.setattr(task_studies, "_texts", lambda task, scale: ["other texts"])
+    monkeypatch.setattr(task_studies, "texts", lambda task, scale: ["other texts"])
     assert all(study.configuration(run, tiny) != after[mode] for mode, run in runs.items())
 
 
