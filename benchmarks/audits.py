@@ -1,6 +1,6 @@
 """How often does the audit accuse a server that is right? And what does quantization do to its margin?
 
-    python -m benchmarks.audits            # about ten minutes on two cores, then two tables in helpers/results
+    python -m benchmarks.audits            # then two tables in helpers/results
 
 Right servers: random BERTs and GPT-2s of random sizes, weights, texts, declared poolings and precisions, some with
 Dense layers. They are served by `tests.serving`, which shares no code with the audit. Quantized ones: MiniLM and the

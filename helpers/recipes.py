@@ -57,7 +57,7 @@ SKIPPED = "prompt left out of the pooling"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a vector is made. The words of `str` name only what departs from the usual.
+    """How a vector is made; `words` says it.
 
     Attributes
     ----------
@@ -161,8 +161,8 @@ def candidates(
     for prompt, special in product(["", *says.prompts], [SPECIAL[0], SPECIAL[2]] if bare else [SPECIAL[0]]):
         if filled and (prompt or special):  # two mistakes at once are not looked for
             continue
-        reading = _reading(model, Recipe((), 0, special=special, prompt=prompt, filled=filled), requests)
         base = Recipe((), 0, special=special, prompt=prompt, filled=filled)
+        reading = _reading(model, base, requests)
         for name in PADDINGS:
             if (name and not reading.padded) or (filled and not name):
                 continue

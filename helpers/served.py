@@ -18,7 +18,7 @@ EQUAL = 1e-6  # two float32 numbers below 1 that differ by less than this are th
 TOLD_APART = 4.0  # with so many times the loss of the best one (and more than EXACT) a recipe is another one
 HALF_PRECISION = 2e-3  # up to here a loss is rounding (bfloat16)
 FILLED = (64, 128, 256, 512)  # places that every batch may be filled up to
-CLOSE = 0.05  # up to here it may be quantized weights; measured in `benchmarks/audit.py`
+CLOSE = 0.05  # up to here it may be quantized weights; a guess until `benchmarks.audits` has been run
 #: What a server is asked for: texts of very different lengths, each with another last word.
 PROBES = (
     "Yes.",

@@ -128,13 +128,22 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def serve(hub: Hub) -> Iterator[str]:
     """Serve the hub while the block runs; give its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
+    with listening(_handler(hub)) as url:
+        try:
+            yield url
+        finally:
+            hub.resume.set()
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Answer on this machine while the block runs; give the address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
-        hub.resume.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -5,17 +5,19 @@ It shares no line with the audit: tokens, padding and poolings are written out h
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from tests.hub import listening
+
 POSITIONS = 256
+
 
 class Server:
     """Embeds texts with one model, rightly or not.
@@ -30,7 +32,7 @@ class Server:
     dense : list of (weight, bias or None)
         With tanh, after the pooling.
     dtype : torch.dtype
-    mistakes : str
+    mistake : str
         Of those named in the code below.
     """
 
@@ -165,15 +167,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def serve(site: Site) -> Iterator[str]:
     """Serve while the block runs; give the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(_handler(site)) as url:
+        yield url
 
 
 def roomy(folder: Path, seed: int, spread: float = 0.2) -> Path:
