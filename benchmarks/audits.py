@@ -1,16 +1,19 @@
 """How often does the audit accuse a server that is right? And what does quantization do to its margin?
 
-    python -m benchmarks.audits            # then two tables in helpers/results
+    make smollm2 llama-server
+    python -m benchmarks.audits            # then three tables in helpers/results
 
 Right servers: random BERTs and GPT-2s of random sizes, weights, texts, declared poolings and precisions, some with
 Dense layers. They are served by `tests.serving`, which shares no code with the audit. Quantized ones: MiniLM and the
 mini pair with int8 activations and weights (PyTorch's dynamic quantization), and with weights of 8, 6, 5 and 4 bits in
-blocks of 32, as GGUF files have.
+blocks of 32, as GGUF files have. And a server that nobody here wrote: llama.cpp's.
 """
 
 import shutil
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,11 +24,11 @@ from tqdm.auto import tqdm
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model
 from transformers.utils import logging
 
-from helpers import audit, course, data, encoders, served
+from helpers import audit, course, data, encoders, endpoints, served
 from helpers.declared import MODES
 from helpers.records import RESULTS
 from tests import conftest
-from tests.serving import Server, declare
+from tests.serving import Server, declare, llama_server
 
 SERVERS = 600
 NAMES = {"mean": "mean", "cls": "cls", "last": "lasttoken", "max": "max", "weighted": "weightedmean",
@@ -97,6 +100,16 @@ def margin(name: str, how: str) -> dict[str, object]:
             "line": report.line}  # fmt: skip
 
 
+def llama_cpp(pooling: str, slots: int) -> dict[str, object]:
+    """What the audit makes of llama.cpp's server of SmolLM2, when the mean is expected."""
+    model = audit.load("smollm2")
+    expected = replace(model, declared=replace(model.declared, modes=("mean",)))
+    with llama_server(pooling, slots) as url:
+        report = audit.audit(expected, *served.ask(endpoints.find(url, "any").embed))
+    return {"started with": pooling.lower(), "slots": slots, "version": version("xllamacpp"), "verdict": report.status,
+            "line": report.line, "cosine": report.scores.cosine[0], "moves": report.invariances["largest change"].max()}
+
+
 def main() -> None:
     assert set(NAMES.values()) == set(MODES)
     with ProcessPoolExecutor(course.cores(), get_context("spawn")) as workers:
@@ -105,6 +118,8 @@ def main() -> None:
     ways = ["float32", "int8", *(f"{bits} bits" for bits in BITS)]
     rows = [margin(name, how) for name in ("minilm", "mini-bert", "mini-gpt2") for how in tqdm(ways)]
     pd.DataFrame(rows).to_csv(RESULTS / "audit_margins.csv", index=False, lineterminator="\n")
+    rows = [llama_cpp(pooling, slots) for slots in (1, 4) for pooling in tqdm(("MEAN", "CLS", "LAST"))]
+    pd.DataFrame(rows).to_csv(RESULTS / "audit_llama_cpp.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

