@@ -93,12 +93,13 @@ def margin(name: str, how: str) -> dict[str, object]:
     """What the audit makes of the mean, when the model declares it; and of the weighted mean, its nearest neighbour."""
     with tempfile.TemporaryDirectory() as folder:
         target = declare(shutil.copytree(encoders.folder(name), Path(folder) / name), {"pooling_mode": "mean"})
-        model, asked = audit.load(str(target)), served.ask(quantized(name, how).embed)
+        model, asked = audit.load(str(target)), served.ask(quantized(name, how, "mean").embed)
     report, told = audit.audit(model, *asked), audit.audit(model, *asked, quantized=True)
+    wrong = audit.audit(model, *served.ask(quantized(name, how, "weighted").embed), quantized=True)
     other = report.scores.iloc[1]
     return {"model": name, "weights": how, "cosine": report.scores.cosine[0], "loss": report.scores.loss[0],
             "runner-up": other.recipe, "its cosine": other.cosine, "its loss": other.loss, "verdict": report.status,
-            "with --quantized": told.status, "line": report.line}  # fmt: skip
+            "with --quantized": told.status, "weighted mean served": wrong.status, "line": report.line}  # fmt: skip
 
 
 def llama_cpp(pooling: str, slots: int) -> dict[str, object]:

@@ -88,8 +88,8 @@ def audit(
     ours = invariances is not None  # the texts are our own, and were asked for in every way
     if invariances is None:
         invariances = pd.DataFrame({"largest change": [], "holds": []})
-    if quantized:  # numbers of few bits are rounded by what else is in the batch
-        invariances = invariances.assign(holds=invariances["largest change"] <= CLOSE)
+    if quantized:  # numbers of few bits are rounded by what else is in the batch: two errors, each up to CLOSE
+        invariances = invariances.assign(holds=invariances["largest change"] <= 2 * CLOSE)
     scores = served.identify(model, requests, vectors)
     status, line = verdicts.judge(model, scores, vectors, ours, quantized)
     if not invariances.holds.get(served.AGAIN, True):
