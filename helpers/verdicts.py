@@ -50,14 +50,17 @@ def judge(model: Model, scores: list[Score], vectors: Tensor, ours: bool, quanti
     serves = min(own or same, key=served.departures(model)).recipe
     about = f"serves {_short(model, serves)}{nearly}, {LENGTHS[length]}"
     if not says.modes:
-        return CANNOT_TELL, f"nothing is declared, so nothing can be wrong; it {about}"
+        return CANNOT_TELL, f"nothing is declared to compare with; it {about}"
     if not own:
         return MISPOOLED, f"declares {declares}, {about}"
     nearest_is_own = min(1 - score.cosine for score in own) <= 1 - nearest.cosine + EXACT
     if nearly and not (quantized and nearest_is_own):
         why = "it may be quantized (then say --quantized), or do something that is not among the recipes"
+        if quantized:
+            why = "another recipe is nearer, so the few bits leave it open"
         return CANNOT_TELL, f"declares {declares}, {about}: {why}"
-    if not ours and (told := _told_by_our_texts(model, others, best.loss, length)):
+    noise = 1 - best.cosine if length == "other" else best.loss
+    if not ours and (told := _told_by_our_texts(model, others, noise, length)):
         return CANNOT_TELL, (f"these texts cannot tell {declares}, which is declared, from {words(told, model)}; such "
                              "texts would, in one batch and singly: "
                              f"{'; '.join(repr(PROBES[row]) for row in (0, 2, 4))}")  # fmt: skip
@@ -66,30 +69,37 @@ def judge(model: Model, scores: list[Score], vectors: Tensor, ours: bool, quanti
     return _lengths(model, length, f"declares {declares}, {about}")
 
 
-def judge_alone(
-    model: Model, requests: Sequence[Sequence[str]], vectors: Tensor, quantized: bool
-) -> tuple[str, str, list[Score]] | None:
-    """Judge a server by the texts that were asked for alone, where no recipe explains how a batch moves a text.
-
-    Returns
-    -------
-    tuple or None
-        Verdict, reason, and the scores of the texts alone; None where what is served alone is no clear case either.
-    """
+def alone(
+    model: Model, requests: Sequence[Sequence[str]], vectors: Tensor
+) -> tuple[Tensor, list[Score]] | None:
+    """Return what is served of the texts that were asked for alone, with its scores; None if no recipe fits that."""
     rows, start = [], 0
     for own in requests:
         rows += [(start, own[0])] * (len(own) == 1)
         start += len(own)
-    singles, alone = [[text] for _, text in rows], vectors[[row for row, _ in rows]]
-    scores = served.identify(model, singles, alone)
-    if not scores or 1 - scores[0].cosine > HALF_PRECISION:
-        return None
-    _, line = judge(model, scores, alone, True, quantized)
+    found = vectors[[row for row, _ in rows]]
+    scores = served.identify(model, [[text] for _, text in rows], found)
+    return (found, scores) if scores and 1 - scores[0].cosine <= HALF_PRECISION else None
+
+
+def judge_alone(
+    model: Model, requests: Sequence[Sequence[str]], vectors: Tensor, singles: Tensor, scores: list[Score]
+) -> tuple[str, str]:
+    """Judge a server whose vectors fit a recipe where a text is asked for alone, and none in a batch.
+
+    Parameters
+    ----------
+    model, requests, vectors
+        As in `served.identify`.
+    singles : Tensor, shape [n, d]
+        What is served of the texts alone, with their `scores`, both from `alone`.
+    """
+    _, line = judge(model, scores, singles, True, False)
     recipe = min(served.tied(scores), key=served.departures(model)).recipe
     rests = served.first_pooled(model, recipe, requests[0], vectors[: len(requests[0])])
     cut = [f"{count - first} of {count}" for first, count in rests or [] if first]
     how = f": there only the last tokens of a text are pooled ({', '.join(cut[:3])})" if cut else ""
-    return MISPOOLED, f"in a batch a text has another vector than alone{how}; alone: {line}", scores
+    return MISPOOLED, f"in a batch a text has another vector than alone{how}; alone: {line}"
 
 
 def _short(model: Model, recipe: Recipe) -> str:

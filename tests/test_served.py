@@ -213,6 +213,27 @@ def test_numbers_of_few_bits_may_be_rounded_by_their_neighbours(transformers, de
     assert audit.audit(model, *asked).code == 2 and audit.audit(model, *asked, quantized=True).code == 0
 
 
+@pytest.mark.parametrize("mistake,said", [("dropout left on", "asked for again"), ("read in pieces", "last tokens")])
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+def test_few_bits_are_no_excuse_for_other_mistakes(name, mistake, said, transformers, declaring):
+    for count in (4, 8):
+        asked = served.ask(Server(transformers[name], "mean", mistake=mistake).embed, served.PROBES[:count])
+        report = audit.audit(audit.load(str(declaring(name, "mean"))), *asked, quantized=True)
+        assert report.code == 1 and said in report.line, report.line
+
+
+def test_a_text_that_moves_is_said_to_where_nothing_is_declared(transformers):
+    report = audited(transformers["bert"], Server(transformers["bert"], "mean", mistake="padding counted"))
+    assert report.code == 2 and "padding counted" in report.line and "a text has another vector alone" in report.line
+
+
+def test_vectors_of_another_length_do_not_hide_that_one_token_tells_nothing(transformers, declaring):
+    model = audit.load(str(declaring("gpt2", "mean", normalize=False)))
+    for times in (1, 10):
+        vectors = torch.tensor(Server(transformers["gpt2"], "last", False).embed(["a"]) * times)
+        assert audit.audit(model, [["a"]], vectors).code == 2
+
+
 def test_a_text_that_moves_with_the_batch_is_a_mistake_of_its_own(transformers, declaring):
     inner = Server(transformers["gpt2"], "mean")
 
@@ -224,7 +245,9 @@ def test_a_text_that_moves_with_the_batch_is_a_mistake_of_its_own(transformers, 
         return found
 
     report = audited(declaring("gpt2", "mean"), type("", (), {"embed": staticmethod(embed)}))
-    assert report.code == 1 and "the pooling is the declared one, but a text has another vector alone" in report.line
+    assert report.code == 1
+    assert report.line == ("in a batch a text has another vector than alone; alone: declares mean, serves mean, "
+                           "normalized")  # fmt: skip
 
 
 def test_padding_counted_is_found_where_all_states_are_alike(transformers, declaring, tmp_path):

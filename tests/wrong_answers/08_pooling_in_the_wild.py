@@ -28,6 +28,11 @@ WRONG = {
         "def least_alike(embed, texts):\n"
         "    vectors = np.array(embed(texts))\n"
         "    return float((vectors @ vectors.T).min())",
+        # with the first text only
+        "def least_alike(embed, texts):\n"
+        "    vectors = np.array(embed(texts))\n"
+        "    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)\n"
+        "    return float((vectors[:1] @ vectors.T).min())",
         # neighbours in the list only
         "def least_alike(embed, texts):\n"
         "    vectors = np.array(embed(texts))\n"
@@ -54,6 +59,10 @@ WRONG = {
         "def nearest(vectors, states, mask, poolings):\n"
         "    return max(poolings, key=lambda name: nn.functional.cosine_similarity("
         "poolings[name](states, mask)[:1], vectors[:1], dim=1).mean())",
+        # one cosine of the whole batch: the longest text decides
+        "def nearest(vectors, states, mask, poolings):\n"
+        "    return max(poolings, key=lambda name: nn.functional.cosine_similarity("
+        "poolings[name](states, mask).flatten(), vectors.flatten(), dim=0))",
         # padding is pooled
         "def nearest(vectors, states, mask, poolings):\n"
         "    return max(poolings, key=lambda name: nn.functional.cosine_similarity("
@@ -72,6 +81,20 @@ WRONG = {
         "    path = folder / '1_Pooling' / 'config.json'\n"
         "    config = {key: value for key, value in json.loads(path.read_text()).items()"
         " if not key.startswith('pooling_mode_')}\n"
+        "    path.write_text(json.dumps(config | {'pooling_mode': mode}))",
+        # the second module, whatever it is
+        "def declare(folder, mode):\n"
+        "    path = json.loads((folder / 'modules.json').read_text())[1]['path']\n"
+        "    path = folder / path / 'config.json'\n"
+        "    config = {key: value for key, value in json.loads(path.read_text()).items()"
+        " if not key.startswith('pooling_mode_')}\n"
+        "    path.write_text(json.dumps(config | {'pooling_mode': mode}))",
+        # one old key of several
+        "def declare(folder, mode):\n"
+        "    modules = json.loads((folder / 'modules.json').read_text())\n"
+        "    path = folder / modules[-1]['path'] / 'config.json'\n"
+        "    config = json.loads(path.read_text())\n"
+        "    config.pop('pooling_mode_mean_tokens', None)\n"
         "    path.write_text(json.dumps(config | {'pooling_mode': mode}))",
         # nothing is written
         "def declare(folder, mode):\n"
