@@ -192,7 +192,7 @@ figures.say(f"The dearest mistake: *{worst}*, {figures.points(gaps[worst].effect
             f"{', '.join(f'*{name}*' for name in better) or 'none'}.")
 
 # %% [markdown]
-# How was your order? A place in the batch that should not count is dearer than a wrong pooling with a name; a layer too early is dearest of all: the last layer is the one that was trained to be averaged. The dot product costs less, for the directions are right and only the lengths disturb.
+# How was your order? The dot product costs least, for the directions are right and only the lengths disturb. Later tokens counting more, max, and padding counted come next, then the single tokens. With no mask at all even the token states are wrong. A layer too early is dearest: the last layer is the one that was trained to be averaged.
 #
 # Two things to take away. Some mistakes are dear, and no health check sees them. And some are cheap, or even help a little, *on this task*. That is no comfort: vectors that were stored under one recipe and asked for under another fit together badly, even when each recipe alone ranks well.
 #
@@ -649,7 +649,7 @@ figures.say(f"No difference is shown for: {', '.join(f'*{name}*' for name in har
             f"Lowest: *{min(hit, key=lambda name: hit[name].mean())}*.")
 
 # %% [markdown]
-# Did you fear for the mean? So did we, and wrote it down before the run: max's values are larger than the mean's, so the head's bias should be wrong for it. The table does not bear that out. One reason may be the head: ours takes the average over the dimensions and their scale away before it weighs them (chapter 3), and with that most of what max adds. And fine-tuning has put the verdict into many tokens, so that mean and max see much the same.
+# Did you fear for the mean? So did we, and wrote it down before the run: max's values are larger than the mean's, so the head's bias should be wrong for it. The table does not bear that out. One reason may be the head: ours takes the average over the dimensions and their scale away before it weighs them (chapter 3), and with that most of what max adds. And fine-tuning may have put the verdict into many tokens, so that mean and max see much the same. We did not test either.
 #
 # The first token was asked for nothing in this training, and says nothing. Look at what such a classifier calls positive: nearly everything. That is a symptom that you can watch without labels. But it is one training on few texts, and the mean here is a mistake with *no* symptom. Not seeing a cost is no proof that there is none: on the questions in 8.2 the map that was trained with max, served with other poolings, did lose.
 #
