@@ -237,4 +237,5 @@ def draw(report: Report) -> Figure:
 
 
 if __name__ == "__main__":
+    print("Reading the model and trying every recipe: a moment, or minutes with a large model.", file=sys.stderr)
     sys.exit(main())
