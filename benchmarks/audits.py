@@ -90,7 +90,7 @@ def quantized(name: str, how: str, pooling: str) -> Server:
 
 
 def margin(name: str, how: str) -> dict[str, object]:
-    """What the audit makes of the mean, when the model declares it; and of the weighted mean, its nearest neighbour."""
+    """What the audit makes of the mean, when the model declares it; and of the weighted mean, a near one."""
     with tempfile.TemporaryDirectory() as folder:
         target = declare(shutil.copytree(encoders.folder(name), Path(folder) / name), {"pooling_mode": "mean"})
         model, asked = audit.load(str(target)), served.ask(quantized(name, how, "mean").embed)

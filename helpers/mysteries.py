@@ -1,6 +1,6 @@
 """Chapter 8's three mystery servers. Reading on would spoil the chapter: each serves an encoder with one mistake."""
 
-from helpers import recipes
+from helpers import making
 from helpers.checkpoints import Encoder
 from helpers.recipes import Model, Recipe
 from helpers.served import Embed
@@ -13,4 +13,4 @@ def servers(bert: Encoder, gpt2: Encoder) -> dict[str, Embed]:
         "B": (gpt2, Recipe(("first",), gpt2.layers, normalized=True)),
         "C": (bert, Recipe(("max",), bert.layers, normalized=True)),
     }
-    return {name: recipes.server(Model(encoder), recipe) for name, (encoder, recipe) in made.items()}
+    return {name: making.server(Model(encoder), recipe) for name, (encoder, recipe) in made.items()}

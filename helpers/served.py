@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from helpers import recipes
+from helpers import making, recipes
 from helpers.recipes import Model, Recipe
 
 # A recipe's loss is half the squared distance of its vectors from the served ones, in units of their length: for
@@ -125,7 +125,7 @@ def identify(model: Model, requests: Sequence[Sequence[str]], served: Tensor) ->
 
 def _scored(model: Model, requests: Sequence[Sequence[str]], served: Tensor, filled: int | None) -> list[Score]:
     found = []
-    for recipe, made in recipes.candidates(model, requests, served.shape[1], filled):
+    for recipe, made in making.candidates(model, requests, served.shape[1], filled):
         cosines = torch.cosine_similarity(made, served, dim=1)
         found.append(Score(recipe, float(cosines.mean()), float(cosines.min()), float((made - served).abs().max()),
                            float(losses(made, served).mean())))  # fmt: skip
@@ -140,7 +140,7 @@ def first_pooled(model: Model, recipe: Recipe, texts: Sequence[str], served: Ten
     """
     found = []
     for text, own in zip(texts, served, strict=True):
-        rests = recipes.of_rests(model, recipe, text)  # [n, d]
+        rests = making.of_rests(model, recipe, text)  # [n, d]
         distances = 1 - torch.cosine_similarity(rests, own.unsqueeze(0), dim=1)
         if float(distances.min()) > HALF_PRECISION:
             return None
@@ -189,7 +189,7 @@ def tellable(model: Model, recipe: Recipe, noise: float, directions: bool) -> bo
     """Whether our own texts would tell a recipe from the declared one; by their directions alone, if so asked."""
     recipe = replace(recipe, normalized=directions or recipe.normalized)
     own = replace(model.as_declared, normalized=recipe.normalized, dims=recipe.dims)
-    made = [recipes.vectors(model, one, [PROBES]) for one in (own, recipe)]
+    made = [making.vectors(model, one, [PROBES]) for one in (own, recipe)]
     if made[0].shape != made[1].shape:
         return True
     return float(losses(*made).mean()) > max(TOLD_APART * noise, EXACT)

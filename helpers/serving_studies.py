@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from helpers import encoders, grid, matching, pooling, recipes, task_studies, yardsticks
+from helpers import encoders, grid, making, matching, pooling, recipes, task_studies, yardsticks
 from helpers.grid import Settings
 from helpers.matching import Sets
 from helpers.recipes import SPECIAL, Model, Recipe
@@ -87,7 +87,7 @@ def _mistake(run: MistakeRun, settings: Settings) -> dict[str, np.ndarray]:
     for start in range(0, len(given.rows), SETS):
         part = given.rows[start : start + SETS]
         requests = [[own[row] for row in rows] for pair in part for own, rows in zip(texts, pair, strict=True)]
-        for name, made in zip(wanted, recipes.vectors_of(model, list(wanted.values()), requests), strict=True):
+        for name, made in zip(wanted, making.vectors_of(model, list(wanted.values()), requests), strict=True):
             own = made.split([len(request) for request in requests])
             scores[name] += [_alike(*pair, name) for pair in zip(own[::2], own[1::2], strict=True)]
     return {"ranks": np.stack([_ranks(own, given, run.seed) for own in scores.values()])} | _shared(settings)

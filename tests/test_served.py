@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModel, RobertaConfig, RobertaModel
 
-from helpers import audit, encoders, recipes, served
+from helpers import audit, encoders, making, recipes, served
 from tests import conftest
 from tests.serving import POSITIONS, Server, declare, roomy, write_dense
 
@@ -348,8 +348,8 @@ def test_half_precision_is_no_mistake(name, dtype, transformers, declaring):
 def test_one_recipe_gives_what_all_recipes_give(transformers, declaring):
     model = audit.load(str(declaring("bert", "mean", dense=DENSE, prompts={"query": "a dull film "})))
     requests = [["the end", "a warm film , funny and slow"], ["the best of it"]]
-    for recipe, made in list(recipes.candidates(model, requests, 16))[::97]:
-        assert torch.equal(recipes.vectors(model, recipe, requests), made), recipe
+    for recipe, made in list(making.candidates(model, requests, 16))[::97]:
+        assert torch.equal(making.vectors(model, recipe, requests), made), recipe
 
 
 def test_words_name_only_what_departs_from_the_usual(transformers, declaring):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import grid, matching, pooling, recipes, serving_studies, studies, task_studies, tasks, yardsticks
+from helpers import grid, making, matching, pooling, recipes, serving_studies, studies, task_studies, tasks, yardsticks
 from helpers.serving_studies import DOT, MADE_FOR, RIGHT, SERVED, SKIPPED, MatcherRun, MistakeRun, mistakes
 from helpers.task_studies import TaskRun
 from tests.inline import Inline
@@ -83,7 +83,7 @@ def test_a_mistake_is_its_recipe_on_each_functions_texts(tiny):
         if name not in (RIGHT, DOT, "max", "mean, padding counted", "mean, no mask at all"):
             continue
         whole = recipes.Model(encoder)
-        own = recipes.vectors(whole, mistakes(encoder.layers)[name], [questions, candidates])
+        own = making.vectors(whole, mistakes(encoder.layers)[name], [questions, candidates])
         scores = own[: len(questions)] @ own[len(questions) :].T
         expected = [yardsticks.reciprocal_rank(row.numpy(), answer)
                     for row, answer in zip(scores, given.answers[asked], strict=True)]  # fmt: skip
@@ -98,3 +98,11 @@ def test_the_dot_product_is_another_ranking_than_the_cosine():
 
 def test_each_mistake_is_a_recipe_of_its_own():
     assert len(set(mistakes(2).values())) == len(mistakes(2)) and next(iter(mistakes(2))) == RIGHT
+
+
+def test_another_recipe_is_another_configuration(tiny, monkeypatch):
+    run = MistakeRun(next(iter(tiny.rates)), 0)
+    before, changed = serving_studies._of_mistake(run, tiny), mistakes(2)
+    changed["max"] = replace(changed["max"], normalized=False)
+    monkeypatch.setattr(serving_studies, "mistakes", lambda layers: changed)
+    assert serving_studies._of_mistake(run, tiny) != before

@@ -66,6 +66,7 @@ from helpers import (
     figures,
     finetuning,
     grid,
+    making,
     mysteries,
     pooling,
     recipes,
@@ -517,7 +518,7 @@ reports = {}
 def unmask(serves):
     """The audit of a server that follows a recipe, as a figure with its description."""
     if serves not in reports:
-        reports[serves] = audit.audit(model, *served.ask(recipes.server(model, TRIED[serves]), served.PROBES[:4]))
+        reports[serves] = audit.audit(model, *served.ask(making.server(model, TRIED[serves]), served.PROBES[:4]))
     return audit.draw(reports[serves]), f"A server that does this: {serves}. Verdict, {reports[serves].status}: {reports[serves].line}."
 
 
