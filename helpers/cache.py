@@ -22,6 +22,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+_OTHER_PLACE = (
+    "If this is the course's cache: set COURSE_CACHE to a folder of your own (a read-only one that a class shares goes "
+    "into COURSE_SHARED_CACHE)."
+)
 FOLDERS = ("states", "splits", "tuned", "tasks")  # what the course keeps below the root
 
 
@@ -30,10 +34,31 @@ def root() -> Path:
     return Path(os.environ.get("COURSE_CACHE") or platformdirs.user_cache_dir("pooling-course"))
 
 
+def places(*parts: str) -> list[Path]:
+    """Return where a file or folder of the cache may lie: the own place first, which alone is ever written to.
+
+    The second is the same place below ``COURSE_SHARED_CACHE``, if that is set: a cache that somebody else has filled,
+    for instance a teacher for a class. Nothing in it is changed or deleted, so it may be read-only.
+    """
+    shared = os.environ.get("COURSE_SHARED_CACHE")
+    return [Path(folder).joinpath(*parts) for folder in (root(), shared) if folder]
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to, and move it to `path` only when all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Give a temporary path to write to, and move it to `path` only when all went well.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be made or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"The folder {path.parent} cannot be made ({error.strerror}). {_OTHER_PLACE}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise OSError(f"The folder {path.parent} cannot be written to. {_OTHER_PLACE}")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
@@ -104,18 +129,20 @@ class Shelf:
     """The token states of one encoder at one length, found by a text's 16-byte key."""
 
     def __init__(self, name: str):
-        self.folder = root() / "states" / name
+        self.folder, *self.shared = places("states", name)
 
     def find(self) -> dict[bytes, Place]:
-        """Return every text on the shelf; of two copies the newer one. Damaged shards are deleted."""
+        """Return every text on the shelf; of two copies the own, then the newer one. Own damaged shards are deleted."""
         found: dict[bytes, Place] = {}
-        for path in sorted(self.folder.glob("*.safetensors")):
-            try:
-                found.update(Shard(path).places())
-            except FileNotFoundError:
-                continue  # another notebook cleared the cache just now
-            except (SafetensorError, ValueError, KeyError, TypeError):
-                path.unlink(missing_ok=True)
+        for folder in (*self.shared, self.folder):
+            for path in sorted(folder.glob("*.safetensors")):
+                try:
+                    found.update(Shard(path).places())
+                except FileNotFoundError:
+                    continue  # another notebook cleared the cache just now
+                except (SafetensorError, ValueError, KeyError, TypeError):
+                    if folder == self.folder:
+                        path.unlink(missing_ok=True)
         return found
 
     def add(self, keys: list[bytes], states: list[torch.Tensor]) -> None:

@@ -6,6 +6,8 @@ from html import escape
 
 import torch
 
+from helpers import progress
+
 TOLERANCE = 1e-5  # float32 results of a few additions: far above rounding, far below a mistake
 
 MARKS = {"passed": "✔", "failed": "✘", "not attempted": "○"}
@@ -58,7 +60,18 @@ def exercise(name: str, answer: object, cases: Callable[[object], dict[str, obje
     if not problems:
         return Verdict(name, "failed", ["✘ nothing was checked: this exercise has no cases"])
     lines = [f"✘ {label}: {problem}" if problem else f"✔ {label}" for label, problem in problems.items()]
-    return Verdict(name, "failed" if any(problems.values()) else "passed", lines)
+    if any(problems.values()):
+        return Verdict(name, "failed", lines)
+    return Verdict(name, "passed", lines + _kept(name))
+
+
+def _kept(name: str) -> list[str]:
+    """Remember that the exercise was passed; what kept it from being remembered is said, and changes no verdict."""
+    try:
+        progress.keep(name)
+    except OSError as error:
+        return [f"(your progress could not be kept: {error})"]
+    return []
 
 
 def _raised(name: str, error: Exception) -> Verdict:

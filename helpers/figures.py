@@ -13,6 +13,7 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from pandas.io.formats.style import Styler
 
 from helpers import evaluation
@@ -51,7 +52,7 @@ def theme() -> None:
     )
 
 
-def show(figure: Figure, alt: str) -> None:
+def show(figure: Figure, alt: str, frame: Bbox | None = None) -> None:
     """Display a figure once, with its alt text inside the output.
 
     Parameters
@@ -59,21 +60,31 @@ def show(figure: Figure, alt: str) -> None:
     figure : Figure
     alt : str
         What the figure shows, for somebody who cannot see it: at least a short sentence.
+    frame : Bbox, optional
+        What to cut out, in inches; else all that is drawn.
 
     Raises
     ------
     ValueError
         The alt text is empty or a few words only.
     """
-    display({"image/png": png(figure), "text/plain": alt}, metadata={"image/png": {"alt": described(alt)}}, raw=True)
+    bundle = {"image/png": png(figure, frame), "text/plain": alt}
+    display(bundle, metadata={"image/png": {"alt": described(alt)}}, raw=True)
     plt.close(figure)  # else Jupyter would show it a second time, without the description
 
 
-def png(figure: Figure) -> str:
-    """Return the figure as PNG in base64."""
+def png(figure: Figure, frame: Bbox | None = None) -> str:
+    """Return the figure as PNG in base64, cut to a frame or to what is drawn."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight")
+    # With a frame somebody is waiting: no second drawing to find the edges, and quick compression.
+    quick = {"bbox_inches": frame, "pil_kwargs": {"compress_level": 1}} if frame else {"bbox_inches": "tight"}
+    figure.savefig(buffer, format="png", **quick)
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def frame(figure: Figure, margin: float = 0.3) -> Bbox:
+    """Return what a figure takes up, with a margin, in inches: pictures cut by it do not jump while a slider moves."""
+    return figure.get_tightbbox().padded(margin)
 
 
 def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = None) -> None:

@@ -99,16 +99,17 @@ def _documented(split: str) -> dict[str, list[dict]]:
     made_of += present
     made_of += sorted(f"{one.name} {one.version}" for one in distributions())  # what a library can import, it documents
     name = _hash("\n".join(made_of))[:16]
-    path = cache.root() / "tasks" / f"{name}.json"
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none, or damaged
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["checksum"] == _checksum(kept["rows"]):
-            return kept["rows"]
+    places = cache.places("tasks", f"{name}.json")
+    for path in places:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none, or damaged
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["checksum"] == _checksum(kept["rows"]):
+                return kept["rows"]
     documents = [pair for library in present for pair in documentation.documented(library)]
     documents.sort(key=lambda pair: _hash(pair[0]))  # the first ones are a sample
     rows = {"answers": [row for name, found in documents for row in documentation.questions(name, found)],
             "summaries": [row for name, found in documents for row in documentation.summary(name, found)]}  # fmt: skip
-    with cache.atomic(path) as temporary:
+    with cache.atomic(places[0]) as temporary:
         temporary.write_text(json.dumps({"checksum": _checksum(rows), "rows": rows}), encoding="utf-8")
     return rows
 

@@ -28,20 +28,21 @@ def classifier(run: Run, settings: Settings) -> Classifier:
     encoder, length = grid.encoder_of(run.model), settings.lengths[run.dataset]
     if run.mode == "frozen":
         return classifiers.frozen(encoder, grid.fit(run, settings), length)
-    weights = _read(path := kept(run, settings))
+    own, *shared = kept(run, settings)
+    weights = next((weights for path in (own, *shared) if (weights := _read(path))), None)
     if weights is None:
         weights = grid.fit(run, settings).state_dict()
-        with cache.atomic(path) as temporary:
+        with cache.atomic(own) as temporary:
             save_file({name: part.contiguous() for name, part in weights.items()}, temporary, _checksum(weights))
     found = FineTuned(encoder, poolings.make(run.pooling, encoder.dim), weights["head.center"], length)
     found.load_state_dict(weights)
     return found.eval()
 
 
-def kept(run: Run, settings: Settings) -> Path:
-    """Return where the weights of a fine-tuned run are kept: by what they follow from."""
+def kept(run: Run, settings: Settings) -> list[Path]:
+    """Return where the weights of a fine-tuned run are kept, by what they follow from (the first one is the own)."""
     parts = (run.name.replace("/", "-"), grid.configuration(run, settings), grid.precision(run))
-    return cache.root() / "tuned" / f"{'-'.join(parts)}.safetensors"
+    return cache.places("tuned", f"{'-'.join(parts)}.safetensors")
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:

@@ -31,10 +31,11 @@ def explore(draw: Callable[..., tuple[Figure, str]], **controls: ipywidgets.Widg
     """
     first, alt = draw(**{name: control.value for name, control in controls.items()})
     still = {"image/png": figures.png(first), "text/plain": figures.described(alt)}
+    frame = figures.frame(first)
     plt.close(first)
 
     def redraw(**values: object) -> None:
-        figures.show(*draw(**values))
+        figures.show(*draw(**values), frame=frame)
 
     _show(redraw, controls, still, {"image/png": {"alt": alt}})
 

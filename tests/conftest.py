@@ -31,6 +31,14 @@ def own_cache(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def own_progress(tmp_path, monkeypatch) -> Path:
+    """Nobody's progress is changed by a test, and no shared cache is read."""
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress"))
+    monkeypatch.delenv("COURSE_SHARED_CACHE", raising=False)
+    return tmp_path / "progress"
+
+
+@pytest.fixture(autouse=True)
 def own_accelerator():
     """Let each test choose its precision: accelerate keeps the first one of a process."""
     yield

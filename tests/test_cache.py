@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from helpers import cache
+from helpers import cache, encoders
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -222,3 +222,85 @@ def test_an_array_comes_back_only_when_it_is_whole(own_cache):
     for damaged in (b"", whole[:20], whole[:-1], flipped, b"\xff" * 90, b"\x02\0\0\0\0\0\0\0{}"):
         path.write_bytes(damaged)
         assert cache.read_array(path, 5) is None
+
+
+# A class: one cache that all read, and one of each learner's own
+
+
+def contents(folder) -> dict:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def shared(tmp_path, own_cache, monkeypatch):
+    """A cache that a teacher has filled, and the empty one of a learner."""
+    teachers = tmp_path / "teacher"
+    monkeypatch.setenv("COURSE_CACHE", str(teachers))
+    filled()
+    cache.write_array(teachers / "splits" / "a.safetensors", np.arange(5))
+    monkeypatch.setenv("COURSE_CACHE", str(own_cache))
+    monkeypatch.setenv("COURSE_SHARED_CACHE", str(teachers))
+    return teachers
+
+
+def test_what_is_shared_is_read_and_what_is_new_goes_to_the_own_cache(shared, own_cache):
+    before, shelf = contents(shared), cache.Shelf("shelf")
+    there = shelf.find()
+    assert there and not own_cache.exists()
+    new = b"n" * 16
+    shelf.add([new], [torch.ones(2, 4).half()])
+    assert set(cache.Shelf("shelf").find()) == {*there, new}
+    assert contents(shared) == before
+    assert cache.info()["files"] == 1, "the size of the own cache alone"
+    cache.clear()
+    assert contents(shared) == before and set(cache.Shelf("shelf").find()) == set(there)
+
+
+def test_of_two_copies_the_own_one_counts(shared):
+    key, place = next(iter(cache.Shelf("shelf").find().items()))
+    own = torch.full(place.read().shape, 7.0).half()
+    cache.Shelf("shelf").add([key], [own])
+    assert torch.equal(cache.Shelf("shelf").find()[key].read(), own)
+
+
+def test_a_damaged_shard_of_the_shared_cache_is_passed_over_and_left_alone(shared):
+    (path,) = (shared / "states" / "shelf").glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:50])
+    before = contents(shared)
+    assert cache.Shelf("shelf").find() == {} and contents(shared) == before
+
+
+def test_an_encoder_reads_a_shared_cache_without_writing(shared, own_cache, bert, monkeypatch):
+    texts = ["a fine film", "a dull film", "slow"]
+    monkeypatch.setenv("COURSE_CACHE", str(shared))
+    first = [states.clone() for states in encoders.encode(bert, texts)]
+    monkeypatch.setenv("COURSE_CACHE", str(own_cache))
+    before = contents(shared)
+    assert all(torch.equal(one, two) for one, two in zip(first, encoders.encode(bert, texts), strict=True))
+    assert not own_cache.exists() and contents(shared) == before
+    # What is damaged there is computed again, for this learner alone.
+    for path in shared.rglob("*.safetensors"):
+        path.write_bytes(path.read_bytes()[:-3] + b"\0\0\0")
+    before = contents(shared)
+    assert all(torch.equal(one, two) for one, two in zip(first, encoders.encode(bert, texts), strict=True))
+    assert contents(shared) == before and cache.info()["files"] >= 1
+
+
+def test_two_learners_cannot_harm_each_other(shared, tmp_path, monkeypatch):
+    there = cache.Shelf("shelf").find()
+    for name in ("ann", "ben"):
+        monkeypatch.setenv("COURSE_CACHE", str(tmp_path / name))
+        cache.Shelf("shelf").add([name[0].encode() * 16], [torch.ones(1, 4).half()])
+        cache.clear() if name == "ben" else None
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "ann"))
+    assert set(cache.Shelf("shelf").find()) == {*there, b"a" * 16}
+
+
+@pytest.mark.parametrize("harm", ["a file in its place", "no rights"])
+def test_a_cache_that_cannot_be_written_is_said_in_one_sentence(own_cache, monkeypatch, harm):
+    if harm == "no rights":  # root may write everywhere, so the answer of the system is made up
+        monkeypatch.setattr(cache.os, "access", lambda path, mode: False)
+    else:
+        own_cache.write_text("a file")
+    with pytest.raises(OSError, match="set COURSE_CACHE to a folder of your own.*COURSE_SHARED_CACHE"):
+        cache.Shelf("shelf").add([b"x" * 16], [torch.ones(1, 4).half()])

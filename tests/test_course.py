@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import course
-from helpers.course import NEEDED, SCALES, Session, install_missing, start
+from helpers import course, packages
+from helpers.course import SCALES, Session, start
+from helpers.packages import NEEDED, install_missing
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ class Colab:
         self.installed |= {"torch": "2.13.0+cu128", "numpy": "2.4.6"}
         self.commands: list[list[str]] = []
         self.fails: str | None = None
-        monkeypatch.setattr(course, "version", self.version)
+        monkeypatch.setattr(packages, "version", self.version)
         monkeypatch.setattr(subprocess, "run", self.run)
 
     def version(self, name: str) -> str:
@@ -151,11 +152,16 @@ def test_a_pip_that_fails_is_said_in_one_sentence(said, shown_line, monkeypatch)
         install_missing()
 
 
-def test_only_colab_installs_anything(shown, monkeypatch):
+def test_only_colab_installs_anything_and_says_what_it_did_in_three_lines(shown, monkeypatch, capsys):
     calls = []
-    monkeypatch.setattr(course, "install_missing", lambda: calls.append(1))
+    monkeypatch.setattr(course, "install_missing", lambda: calls.append(1) or ["seaborn"] * (len(calls) == 1))
     start("smoke")
-    assert calls == []
+    assert calls == [] and capsys.readouterr().out == ""
     monkeypatch.setitem(sys.modules, "google.colab", object())
     start("smoke")
-    assert calls == [1]
+    first = capsys.readouterr().out.splitlines()
+    start("smoke")
+    second = capsys.readouterr().out.splitlines()
+    assert calls == [1, 1] and len(first) == len(second) == 3
+    assert first[1] == "Installed: seaborn" and second[1] == "Installed: nothing, all was there"
+    assert first[2].startswith(f"Left as they were: torch {torch.__version__}")

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from helpers.course import NEEDED as COLAB_NEEDED
+from helpers.packages import NEEDED as COLAB_NEEDED
 from helpers.sources import SMOLLM2
 from tools.check_python import NEEDED, complaint
 from tools.project import ROOT

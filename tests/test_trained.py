@@ -51,7 +51,7 @@ def test_it_is_trained_once(settings, tuned, monkeypatch):
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
 def test_a_damaged_file_is_not_believed(settings, tuned, monkeypatch, damage):
     first = trained.classifier(tuned, settings)
-    path = trained.kept(tuned, settings)
+    path, *_ = trained.kept(tuned, settings)
     content = bytearray(path.read_bytes())
     content[-9] ^= 64
     path.write_bytes({"cut": content[:-40], "flip": content, "empty": b""}[damage])

@@ -60,7 +60,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from helpers import checks, data, encoders, evaluation, figures, widgets
+from helpers import checks, data, encoders, evaluation, figures, progress, widgets
 
 figures.theme()
 blue, red, green = (sns.color_palette()[place] for place in (0, 3, 2))
@@ -1038,3 +1038,11 @@ pd.DataFrame({
 # - Sennrich, Haddow and Birch 2016, *Neural Machine Translation of Rare Words with Subword Units*: BPE for texts.
 #
 # Next: [chapter 2](02_poolings_from_scratch.ipynb) takes the token vectors of these texts and pools them by hand.
+
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("1.1", "1.2", "1.3", "1.4")

@@ -53,7 +53,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from helpers import checks, data, encoders, evaluation, figures, heads, pooling, widgets
+from helpers import checks, data, encoders, evaluation, figures, heads, pooling, progress, widgets
 
 figures.theme()
 NAN = float("nan")
@@ -989,3 +989,11 @@ figures.say(
 # - Lin et al. (2017), *A structured self-attentive sentence embedding*, [arXiv:1703.03130](https://arxiv.org/abs/1703.03130): attention as pooling.
 # - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654): the comparison that this course puts to the test.
 # - Tang and Yang (2024), [arXiv:2409.02727](https://arxiv.org/abs/2409.02727): pooling and attention in embedding models; none is best for all tasks.
+
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("2.1", "2.2", "2.3", "2.4", "2.5", "2.6")

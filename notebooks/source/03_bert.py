@@ -67,6 +67,7 @@ from helpers import (
     grid,
     heads,
     pooling,
+    progress,
     records,
     rules,
     widgets,
@@ -183,23 +184,29 @@ attention.shape
 
 
 # %% [markdown]
-# Each picture is one head. Read a row: where does this token look? Predict first: will it look at itself, at its neighbours, or at one special place?
+# Each picture is one head of one layer. Read a row: where does this token look? Predict first: will it look at itself, at its neighbours, or at one special place?
 
 # %%
-def draw_heads(layer):
-    """Some heads of one layer: rows look at columns."""
-    shown, names = attention[layer - 1, :4], [piece.replace("Ġ", "") for piece in pieces]
-    fig, axes = plt.subplots(1, len(shown), figsize=(3.1 * len(shown), 3.4), sharey=True)
-    for head, (ax, weights) in enumerate(zip(axes, shown, strict=True), start=1):
-        sns.heatmap(weights, vmin=0, vmax=1, cmap="cividis", cbar=False, square=True, ax=ax,
-                    xticklabels=names, yticklabels=names)
-        ax.set_title(f"layer {layer}, head {head}", fontsize=10)
-    strong = "; ".join(f"head {head} {weights.max():.2f}" for head, weights in enumerate(shown, start=1))
-    return fig, f"Attention weights of layer {layer} as heat maps; the largest weight of each head: {strong}."
+def draw_head(layer, head):
+    """One head's attention: rows look at columns."""
+    weights, names = attention[layer - 1, head - 1], [piece.replace("Ġ", "") for piece in pieces]  # [T, T]
+    fig, ax = plt.subplots(figsize=(4.6, 4.2))
+    ax.imshow(weights, vmin=0, vmax=1, cmap="cividis")
+    ax.set_xticks(range(len(names)), names, rotation=90)
+    ax.set_yticks(range(len(names)), names)
+    ax.set_title(f"layer {layer}, head {head}")
+    ax.grid(False)
+    row, column = divmod(weights.argmax().item(), len(names))
+    strongest = f"from {names[row]} to {names[column]}, {weights.max():.2f}"
+    return fig, f"Attention weights of layer {layer}, head {head}, as a heat map; the largest goes {strongest}."
 
 
 # %% tags=["widget"]
-widgets.explore(draw_heads, layer=ipywidgets.IntSlider(value=1, min=1, max=encoder.layers, description="layer"))
+widgets.explore(
+    draw_head,
+    layer=ipywidgets.IntSlider(value=1, min=1, max=encoder.layers, description="layer"),
+    head=ipywidgets.IntSlider(value=1, min=1, max=attention.shape[1], description="head"),
+)
 
 # %% [markdown]
 # How much of the attention goes to the two neighbours, to the token itself, and to the special tokens? The last row is a yardstick: what they would get if every head looked everywhere alike. This is one sentence, so take it as a look and not as a result.
@@ -963,3 +970,11 @@ figures.say(f"Effective numbers, of {len(words)} tokens: {told}.")
 # - Sun et al. (2019), *How to fine-tune BERT for text classification?*, [arXiv:1905.05583](https://arxiv.org/abs/1905.05583): rates for each layer.
 # - Clark et al. (2019), *What does BERT look at?*, [arXiv:1906.04341](https://arxiv.org/abs/1906.04341): heads and [SEP].
 # - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654): the claims tested here.
+
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("3.1", "3.2", "3.3", "3.4")

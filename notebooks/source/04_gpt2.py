@@ -65,6 +65,7 @@ from helpers import (
     grid,
     heads,
     pooling,
+    progress,
     records,
     widgets,
 )
@@ -723,3 +724,11 @@ figures.say(f"Frozen, the gap to the mean is shown to differ between the two mod
 # - Nieuwenhuis, Forstmann and Wagenmakers (2011), *Erroneous analyses of interactions in neuroscience*: why two tests are not a test of a difference.
 # - Clark (1973), *The language-as-fixed-effect fallacy*: why texts and runs both have to count.
 # - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654).
+
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("4.1", "4.2", "4.3", "4.4")

@@ -66,6 +66,7 @@ from helpers import (
     grid,
     heads,
     pooling,
+    progress,
     records,
     widgets,
 )
@@ -961,3 +962,11 @@ figures.say(f"A false alarm by any of the five rules: in {made_up.loc['nothing',
 # - Wang and Manning (2012), *Baselines and bigrams*: why a bag of words is a serious opponent.
 # - Ribeiro et al. (2020), *Beyond accuracy: behavioral testing of NLP models with CheckList*, [arXiv:2005.04118](https://arxiv.org/abs/2005.04118).
 # - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654).
+
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("5.1", "5.2", "5.3")

@@ -75,6 +75,7 @@ from helpers import (
     grid,
     heads,
     pooling,
+    progress,
     records,
     studies,
     views,
@@ -1247,3 +1248,11 @@ figures.say(f"""- *Easy to explain* (C4): **{c4.verdict}**. Parts and the fall w
 # - Kiritchenko and Mohammad (2018), *Examining gender and race bias in two hundred sentiment analysis systems*, [arXiv:1805.04508](https://arxiv.org/abs/1805.04508); Seshadri, Pezeshkpour and Singh (2022), [arXiv:2210.04337](https://arxiv.org/abs/2210.04337): how fragile templates are.
 # - Hutto and Gilbert (2014), *VADER*: the lexicon.
 # - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654).
+
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("6.1", "6.2", "6.3", "6.4")

@@ -68,6 +68,7 @@ from helpers import (
     grid,
     matching,
     pooling,
+    progress,
     sources,
     studies,
     task_studies,
@@ -908,3 +909,11 @@ figures.say(" ".join(f"**{number}**: {found.verdict}." for number, found in (("C
 # - Ethayarajh (2019), *How contextual are contextualized word representations?*, [arXiv:1909.00512](https://arxiv.org/abs/1909.00512): the narrow cone.
 # - Nogueira and Cho (2019), *Passage re-ranking with BERT*, [arXiv:1901.04085](https://arxiv.org/abs/1901.04085): what is gained when question and text are read together.
 # - Radev et al. (2004), *Centroid-based summarization of multiple documents*.
+
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("7.1", "7.2", "7.3", "7.4", "7.5")

@@ -69,6 +69,7 @@ from helpers import (
     making,
     mysteries,
     pooling,
+    progress,
     recipes,
     records,
     served,
@@ -512,13 +513,11 @@ TRIED = {"mean": recipes.Recipe(("mean",), minilm.layers, normalized=True)}
 TRIED |= {name: recipes.Recipe((name,), minilm.layers, normalized=True) for name in ("first", "last", "max", "weighted_mean")}
 TRIED |= {f"mean, {name}": recipes.Recipe(("mean",), minilm.layers, padding=name, normalized=True) for name in list(recipes.PADDINGS)[1:5]}
 TRIED["mean, not normalized"] = recipes.Recipe(("mean",), minilm.layers)
-reports = {}
+reports = {name: audit.audit(model, *served.ask(making.server(model, recipe), served.PROBES[:4])) for name, recipe in TRIED.items()}
 
 
 def unmask(serves):
     """The audit of a server that follows a recipe, as a figure with its description."""
-    if serves not in reports:
-        reports[serves] = audit.audit(model, *served.ask(making.server(model, TRIED[serves]), served.PROBES[:4]))
     return audit.draw(reports[serves]), f"A server that does this: {serves}. Verdict, {reports[serves].status}: {reports[serves].line}."
 
 
@@ -762,3 +761,11 @@ for embed in (again.encode, server("mean")):
 # - Reimers and Gurevych (2019), *Sentence-BERT*, [arXiv:1908.10084](https://arxiv.org/abs/1908.10084): its Table 6 compares poolings in training, each served as it was trained.
 # - Muennighoff (2022), *SGPT*, [arXiv:2202.08904](https://arxiv.org/abs/2202.08904): why a causal model's later tokens should count more.
 # - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654).
+
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("8.1", "8.2", "8.3", "8.4")

@@ -69,6 +69,7 @@ from helpers import (
     grid,
     heads,
     pooling,
+    progress,
     records,
     studies,
     widgets,
@@ -311,6 +312,8 @@ def curves(strength, margin):
         if (strength, margin) == (STRENGTH, MARGIN):
             ax.scatter(dots.index, dots[name], color=f"C{color}", s=30, zorder=3)
     ax.set(xscale="log", xlabel="tokens", ylabel="accuracy", ylim=(0.48, 1.02), title=f"μ = {strength:g}, m = {margin:g}")
+    ax.set_xticks(POINTS, POINTS)
+    ax.minorticks_off()
     ax.legend(frameon=False)
     ends = ", ".join(f"{name} {curve[-1]:.2f}" for name, curve in found.items())
     return fig, f"Accuracy by length in theory, with measured dots: all begin at {found['mean'][0]:.2f}; at {LENGTHS[-1]:,} tokens {ends}."
@@ -775,3 +778,10 @@ figures.say("Verdicts: " + ", ".join(f"{number} {verdict}" for verdict, number i
 # - Turc et al. (2019), *Well-read students learn better*, [arXiv:1908.08962](https://arxiv.org/abs/1908.08962): one model in 24 sizes.
 # - Xing, Xing and Sun (2024), [arXiv:2411.14654](https://arxiv.org/abs/2411.14654).
 
+# %% [markdown]
+# ## Your progress
+#
+# Which checks of this chapter have you passed? Passed once counts, also when you open the chapter anew.
+
+# %% tags=["progress"]
+progress.show("9.1", "9.2", "9.3", "9.4")
