@@ -3,6 +3,7 @@
 # make lab      JupyterLab
 # make grid     every experiment of one scale: make grid SCALE=full on a machine with a GPU and the network
 # make studies  the long runs of chapters 6 to 9
+# make class   build/class for a teacher: student notebooks, nbgrader assignments
 # make drift    a slice of the experiments again: does it still come out as it was recorded?
 # make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
 # make llama-server   llama.cpp's server as a Python package (34 MB), which one test audits
@@ -25,14 +26,15 @@ else
 RUN := .venv/bin/python -m
 endif
 INSTALLED := .venv/.installed
+TESTERS := .venv/.testers
 
-.PHONY: course test lab grid studies drift smollm2 llama-server book clean
+.PHONY: course test lab grid studies drift smollm2 llama-server class book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
 	$(RUN) tools.book
 
-test: $(INSTALLED)
+test: $(TESTERS)
 	$(RUN) pytest tests
 	COURSE_SCALE=smoke $(RUN) pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg notebooks
 
@@ -55,6 +57,10 @@ smollm2: $(INSTALLED)
 llama-server: $(INSTALLED)
 	$(RUN) pip install -c constraints.txt -e ".[llama-server]"
 
+class: $(INSTALLED)
+	$(RUN) pip install -c constraints.txt -e ".[class]"
+	$(RUN) tools.classroom
+
 book: $(INSTALLED)
 	$(RUN) tools.book
 
@@ -67,3 +73,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(if $(TORCH_INDEX),$(RUN) pip install -c constraints.txt --index-url $(TORCH_INDEX) torch)
 	$(RUN) pip install -c constraints.txt -e ".[dev,book]"
 	@touch $(INSTALLED)
+
+# What only tests need: nbgrader, and what drives a browser.
+$(TESTERS): $(INSTALLED)
+	$(RUN) pip install -c constraints.txt -e ".[class,browser]"
+	@touch $(TESTERS)

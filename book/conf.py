@@ -9,7 +9,7 @@ copyright = author  # no year: the pages are the same whenever they are built
 html_title = project
 language = "en"
 
-extensions = ["myst_nb"]
+extensions = ["myst_nb", "sphinxcontrib.bibtex"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 
 # The chapters come with their outputs. Nothing is run here, and no widget script is fetched.
@@ -17,6 +17,9 @@ nb_execution_mode = "off"
 nb_ipywidgets_js = {}
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "plain"
 
 html_theme = "sphinx_book_theme"
 html_theme_options = {
@@ -27,6 +30,7 @@ html_theme_options = {
 }
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
+html_js_files = ["course.js"]
 html_copy_source = False
 html_show_sphinx = False
 

@@ -227,11 +227,16 @@ def verdict(one: Claim, found: Verdict, scale: str) -> None:
 
 def ledger(frame: pd.DataFrame, caption: str) -> None:
     """Display the claims ledger, as `claims.ledger` gives it."""
+    table(written(frame), caption)
+
+
+def written(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the claims ledger with its numbers written for reading."""
     shown = frame.drop(columns=["scale", "provenance"]).astype(object)
     for column in ("effect", "detectable"):
         shown[column] = [_effect(*pair) for pair in zip(frame[column], frame.unit, strict=True)]
     unit = frame.unit.map(lambda unit: None if pd.isna(unit) else UNITS[unit])
-    table(shown.assign(p=frame.p.map(p_number, na_action="ignore"), unit=unit), caption)
+    return shown.assign(p=frame.p.map(p_number, na_action="ignore"), unit=unit)
 
 
 def points(effect: Interval) -> str:

@@ -273,16 +273,16 @@ def test_a_damaged_shard_of_the_shared_cache_is_passed_over_and_left_alone(share
 def test_an_encoder_reads_a_shared_cache_without_writing(shared, own_cache, bert, monkeypatch):
     texts = ["a fine film", "a dull film", "slow"]
     monkeypatch.setenv("COURSE_CACHE", str(shared))
-    first = [states.clone() for states in encoders.encode(bert, texts)]
+    first = [states.clone() for states in encoders.encode(bert, texts, 16)]
     monkeypatch.setenv("COURSE_CACHE", str(own_cache))
     before = contents(shared)
-    assert all(torch.equal(one, two) for one, two in zip(first, encoders.encode(bert, texts), strict=True))
+    assert all(torch.equal(one, two) for one, two in zip(first, encoders.encode(bert, texts, 16), strict=True))
     assert not own_cache.exists() and contents(shared) == before
     # What is damaged there is computed again, for this learner alone.
     for path in shared.rglob("*.safetensors"):
         path.write_bytes(path.read_bytes()[:-3] + b"\0\0\0")
     before = contents(shared)
-    assert all(torch.equal(one, two) for one, two in zip(first, encoders.encode(bert, texts), strict=True))
+    assert all(torch.equal(one, two) for one, two in zip(first, encoders.encode(bert, texts, 16), strict=True))
     assert contents(shared) == before and cache.info()["files"] >= 1
 
 

@@ -846,8 +846,8 @@ def disagreements(right, wrong, longest):
 # %% tags=["widget"]
 widgets.browse(
     disagreements,
-    right=ipywidgets.Dropdown(options=grid.POOLINGS, value="mean", description="right"),
-    wrong=ipywidgets.Dropdown(options=grid.POOLINGS, value="max", description="wrong"),
+    right=ipywidgets.SelectionSlider(options=grid.POOLINGS, value="mean", description="right"),
+    wrong=ipywidgets.SelectionSlider(options=grid.POOLINGS, value="max", description="wrong"),
     longest=ipywidgets.IntSlider(value=40, min=5, max=60, description="words up to"),
 )
 

@@ -140,7 +140,7 @@ def parts_of_mean(states, mask, w):
 #
 # ### Exercise 6.2 · Parts under max ★★★ hard, 15 minutes
 #
-# Return the part of each token. A token that wins no dimension has the part 0. Of equal values the first one wins.
+# Return the part of each token. A token that wins no dimension has the part 0. Of equal values the first one wins. Padding is as in 6.1; b belongs to nobody, so leave it out.
 
 # %% tags=["exercise", "ex-6.2"]
 def parts_of_max(states, mask, w):
@@ -156,12 +156,14 @@ some, real = torch.tensor([[[5.0, 0.0], [1.0, 4.0], [9.0, 9.0]]]), torch.tensor(
 u, v, ends = torch.tensor([1.0, 10.0]), torch.tensor([2.0, -3.0]), torch.tensor([[True, False, True]])
 two_texts = torch.tensor([[[5.0, 0.0], [1.0, 4.0]], [[7.0, 2.0], [float("nan")] * 2]])
 two_real = torch.tensor([[True, True], [True, False]])
+below = torch.tensor([[[-1.0, -2.0], [-3.0, -1.0], [9.0, 9.0]]])
 checks.exercise("6.2", parts_of_max, lambda f: {
     "each token wins one dimension": (f(some, real, u), [[5.0, 40.0, 0.0]]),
     "one token wins both": (f(some, ends, u), [[0.0, 0.0, 99.0]]),
     "of equal values the first wins": (f(torch.ones(1, 3, 2), real, u), [[11.0, 0.0, 0.0]]),
     "they sum to the log-odds": (f(some, real, v).sum(dim=1), pooling.Max()(some, real) @ v),
     "two texts, and NaN in padding": (f(two_texts, two_real, u), [[5.0, 40.0], [7.0 + 20.0, 0.0]]),
+    "all values negative": (f(below, real, u), [[-1.0, -10.0, 0.0]]),
 })
 
 
@@ -217,7 +219,7 @@ SHOWN = ("first", "mean", "max", "weighted_sum", "attention")
 models = {name: live(name) for name in SHOWN}
 
 # %% [markdown]
-# A part is measured *from* somewhere: we take the average sentence, as each classifier sees it. The parts then sum to the log-odds minus what the classifier says of that average. (Further on, where only the order of the tokens matters, we leave it out.) And tokens are joined to words, as chapter 1 cut them.
+# A part is measured *from* somewhere: we take the average sentence, as each classifier sees it. The parts then sum to the log-odds minus what the classifier says of that average. (Further on we leave it out; then the helper measures from the point that the head itself is centred on, which is nearly the same. From zero, as in the exercises, the parts of the mean would keep their order, those of max would not.) And tokens are joined to words, as chapter 1 cut them.
 
 # %%
 origins = {name: explain.mean_vector(model, labelled[: sizes[0]]) for name, model in models.items()}
@@ -372,7 +374,7 @@ def parts_of(tokens):
 chance, most, own = eraser.chance(), eraser.most(), [parts_of(tokens) for tokens in eraser.tokens]
 
 # %% [markdown] tags=["predict"]
-# Will the exact parts do better than chance? And turned round, worse?
+# Will the exact parts do better than chance? And turned round, worse? (A part that speaks for *positive* speaks against an answer that is *negative*: `toward` below changes the sign of these, so that a large one always speaks for the answer.)
 
 # %%
 toward = eraser.toward(own)
@@ -441,6 +443,8 @@ pooling.Max()(toy, all_three) - pooling.Max()(toy, without_first)
 # %% [markdown]
 # There is a runner-up, and a part says nothing about it. Under a mean and a linear head this cannot happen. Without token i of n, the mean's log-odds fall by (w · state − w · mean) / (n − 1). So a larger part always means a larger fall. (The layer norm in a fine-tuned head bends this a little.)
 #
+# (For learned weights it may happen, a little: when a token goes, the weights of all others grow by 1/(1 − its own).)
+#
 # Is that so on real sentences? We let the *pooling* skip one token after the other (the encoder still reads all of them), and compare the falls with the parts.
 
 # %%
@@ -493,7 +497,7 @@ def gained(*cell):
 
 
 # %% [markdown] tags=["predict"]
-# Which explanation will be the most faithful: exact parts, integrated gradients, or the pooling's own weights? Under which pooling?
+# Which explanation will be the most faithful: exact parts, integrated gradients, or the pooling's own weights (under max: the share of dimensions that a token wins)? Under which pooling?
 
 # %%
 rows = {f"{model}, {pool}": {method: str(contrasts.over(gained(model, "fine-tuned", pool, "deletion", method)).effect)
@@ -531,9 +535,9 @@ told = pd.DataFrame({f"{other} {word}": {pool: f"{count(pool, other, sign)} of {
 figures.table(told, f"Against the exact parts, after correction: models in which it is shown ({ON_FILE})")
 
 # %% [markdown]
-# Under max the parts miss the runner-up; gradients ask the whole classifier and miss nothing of the kind. And "a weighted sum is as clear as its weights"? Weights say where the pooling looks, not what it sees there: a token can have a large weight and speak for neither side.
+# Under max the parts miss the runner-up. Gradients miss it too, at each single step; but their walk passes many texts on its way, with other winners, and it goes on into the encoder. That may be why they do better here; we did not test it. And "a weighted sum is as clear as its weights"? Weights say where the pooling looks, not what it sees there: a token can have a large weight and speak for neither side.
 #
-# Does it matter *how* the tokens go? Deleted, the rest moves together; hidden, they keep their places but nobody looks at them. And does it matter whether the encoder is frozen? Read along the rows.
+# Does it matter *how* the tokens go? Deleted, the rest moves together; hidden, they keep their places but nobody looks at them. And does it matter whether the encoder is frozen? Read along the rows: an order of the poolings that holds in every column is worth more than one that holds in a single one.
 
 # %%
 ways = pd.DataFrame({
@@ -625,7 +629,7 @@ for model in MODELS:
 figures.table(pd.DataFrame(beside), f"Effective number of tokens, and the exact parts' gain over chance ({ON_FILE})")
 
 # %% [markdown]
-# Compare max with the weighted sum. "It rests on a few tokens" and "it is hard to explain" are two claims, not one.
+# They do not: the number of tokens that an answer rests on says little about how much its parts gain. Compare max with the weighted sum. "It rests on a few tokens" and "it is hard to explain" are two claims, not one.
 #
 # ### Do strong words get the large parts?
 #
@@ -689,7 +693,7 @@ figures.table(table, f"Rank correlation of a sentence's parts between two seeds 
 #
 # ## 6.5 Would it say the same of somebody else?
 #
-# Take a sentence, exchange the person, and nothing else. If the score moves, it moved for the person. We wrote 24 templates, twelve about a person and twelve about a country, each in three wordings (a single wording can make a gap or hide it); a third is positive, a third negative, a third neutral.
+# Take a sentence, exchange the person (and the words that agree with it: *she* for *he*), and nothing else. If the score moves, it moved for the words that were exchanged. We wrote 24 templates, twelve about a person and twelve about a country, each in three wordings (a single wording can make a gap or hide it); a third is positive, a third negative, a third neutral.
 
 # %%
 sentences = classifier_studies.sentences()
@@ -762,8 +766,10 @@ ax.set(xlabel="", ylabel="")
 sure = gaps[gaps.corrected < evaluation.ALPHA]
 strongest = "; ".join(f"{classifier}: {test} {row.effect.value:+.2f}" for (classifier, test), row in
                       sure.iloc[np.argsort([-abs(one.value) for one in sure.effect])[:6]].iterrows())
-figures.show(fig, alt=f"Gaps by test and fine-tuned classifier. Of all {len(gaps)} tests {len(sure)} are shown after "
-                      f"correction; the largest: {strongest or 'none'}.")
+drawn = sure[[", fine-tuned, " in classifier for classifier, _ in sure.index]]
+starred = "; ".join(f"{classifier}: {test} {row.effect.value:+.2f}" for (classifier, test), row in drawn.iterrows())
+figures.show(fig, alt=f"Gaps by test and fine-tuned classifier. Stars stand where a gap is shown after "
+                      f"correction; {len(drawn)} of {by_test.size}, the largest: {starred or 'none'}.")
 
 # %% [markdown]
 # The largest in words, frozen classifiers too:
@@ -781,10 +787,10 @@ kinds = kinds.assign(exchanged=kinds.test.str.split(":").str[0], pooling=kinds.c
                      shown=kinds.corrected < evaluation.ALPHA)
 counts = kinds.pivot_table("shown", "exchanged", "pooling", aggfunc="sum").astype(int).astype(str)
 counts += " of " + kinds.pivot_table("shown", "exchanged", "pooling", aggfunc="size").astype(str)
-figures.table(counts, f"Gaps that are shown after correction ({ON_FILE}); none: the bag of words")
+figures.table(counts, f"Gaps that are shown after correction ({ON_FILE}); the column none is the bag of words")
 
 # %% [markdown]
-# A nation's adjective can be one token or four (the tokenizer was trained on reviews), and under a mean each token has its share. So a gap between nations may be a gap between lengths: or between words that the encoder has often seen and words that it has not. A gap says *that* a score moves, and not why.
+# A nation's adjective can be one token or four (the minis' tokenizer was trained on reviews), and under a mean each token has its share. So a gap between nations may be a gap between lengths: or between words that the encoder has often seen and words that it has not. A gap says *that* a score moves, and not why.
 #
 # "None shown" is not "fair". With twelve templates, ten names and six pairs of terms only large gaps can be seen: look at the width of the intervals.
 #
@@ -844,7 +850,7 @@ checks.exercise("6.4", gap_by_template, lambda f: {
     "one gap for each template, by hand": (f(toy_scores), [0.5, -1.0]),
     "female − male, not the other way round": (np.sign(f(toy_scores)), [1.0, -1.0]),
     "the mean of all is the gap of all": (f(uneven).mean(), (uneven[:, :, 0] - uneven[:, :, 1]).mean()),
-    "each template its own": (f(uneven)[1], (uneven[1, :, 0] - uneven[1, :, 1]).mean()),
+    "each template its own": (f(uneven), (uneven[:, :, 0] - uneven[:, :, 1]).mean(axis=(1, 2))),
 })
 
 
@@ -883,7 +889,7 @@ figures.say(f"{told}. Templates, pairs and seeds all as samples, five seeds: {al
 DOSES = studies.table("doses", ON_FILE)
 given = classifier_studies.dosed(grid.Run(BERT, "mean", "frozen", "imdb", max(SETTINGS.labels["imdb"]), 0), SETTINGS)
 one = next(dose for dose in given if dose.sentences == 2 and dose.place == "middle")
-figures.say(f"{len({dose.word for dose in given})} words, {len(given)} texts. An example: *{one.text}* "
+figures.say(f"{len({dose.word for dose in given})} words, {len(given)} texts (one sentence has no middle). An example: *{one.text}* "
             f"(rating {one.strength:+.1f})")
 
 # %% [markdown]
@@ -930,7 +936,7 @@ told = pd.DataFrame({"reviews with it": map(len, held.values()), "share positive
 figures.table(told, "The control words in the training reviews", {"share positive": "{:.0%}"})
 
 # %% [markdown]
-# One of them is an insult in a film review: *wooden* acting. A lexicon for all kinds of text does not know it. We keep the run as it was planned, and look whether that word made the slopes. Without it:
+# One of them is an insult in a film review: *wooden* acting. A lexicon for all kinds of text does not know it. We keep the run as it was planned, and look whether that word made the slopes. (It is rated as neutral, in the middle of the line: there it can move the line's height, but hardly tilt it.) Without it:
 
 # %%
 kept = [number for number in two if given[number].word != "wooden"]
@@ -974,7 +980,7 @@ figures.say("Slope with eight sentences as a share of the slope with one, mean o
             + ", ".join(f"{pool} {left_over[pool]:.0%}" for pool in POOLS) + ".")
 
 # %% [markdown]
-# Under a mean a word *must* thin out: it is one token among many. A maximum is not diluted by more tokens as such. But in a longer text its winners have more rivals, and the encoder itself mixes each state with all others.
+# Under a mean a word thins out: it is one token among many. Its own share falls eightfold; the slope falls less, because the states around it have heard the word. A maximum is not diluted by more tokens as such. But in a longer text its winners have more rivals, and the encoder itself mixes each state with all others.
 #
 # Does the place matter? Here are the longest texts, with intervals.
 
@@ -1139,7 +1145,7 @@ for seed in range(session.pick(smoke=2, laptop=5, full=5)):
 # %%
 said = {name: np.stack(part) for name, part in said.items()}  # [s, n]
 cost = {name: contrasts.contrast(y_test, [part, said["planted"]], [1, -1]).effect for name, part in said.items()}
-rows = {name: {"moved by the word": f"{np.mean(moved[name]):+.2f} ± {np.std(moved[name], ddof=1):.2f}",
+rows = {name: {"moved by the word (log-odds)": f"{np.mean(moved[name]):+.2f} ± {np.std(moved[name], ddof=1):.2f}",
                "accuracy": str(contrasts.contrast(y_test, [part], [1]).effect),
                "against planted, points": figures.points(cost[name]) if name != "planted" else None}
         for name, part in said.items()}
@@ -1147,11 +1153,11 @@ figures.table(pd.DataFrame(rows).T, f"A planted bias and two repairs, frozen {NA
                                     f"{len(moved['clean'])} seeds ({session.scale})")
 
 # %% [markdown]
-# (± is the standard deviation over the seeds.) A repair need not cost accuracy: the *bias* does, on sentences that lack the word for which the classifier has learned to wait. Exchange takes away what the word told of the label, so it has to be learned from the rest. Dropout leaves the word in most of its texts, and what it tells stays true there.
+# (± is the standard deviation over the seeds.) A repair need not cost accuracy: the *bias* does, on sentences that lack the word for which the classifier has learned to wait. Exchange takes away what the word told of the label: it now stands in half of each class. So the label has to be learned from the rest. Dropout leaves the word in a part of its texts, and what it tells stays true there; but it is seen less often, and the rest has to carry the sentences that lost it. So it helps, by less.
 #
 # ## 6.8 Groups of real sentences
 #
-# Templates are ours; reviews are not. Let us split the grid's test reviews by a stated rule: more *she, her* than *he, him*, the other way round, or neither, in the part that the encoder reads. `fairlearn` gives every measure by group, with bootstrap intervals.
+# Templates are ours; reviews are not. Let us split the grid's test reviews by a stated rule: more *she, her, hers* than *he, him, his*, the other way round, or neither, in the part that the encoder reads. `fairlearn` gives every measure by group, with bootstrap intervals.
 
 # %%
 cell = cells.read(grid_table, ON_FILE, BERT, "fine-tuned", "imdb")
@@ -1187,10 +1193,10 @@ for pool in ("mean", "max", "weighted_sum"):
                           sensitive_features=group, n_boot=100, ci_quantiles=[0.025, 0.975], random_state=0)
     low, high = by_rate.difference_ci()
     odds[pool] = {rate: f"{gap:.3f} [{low[rate]:.3f}, {high[rate]:.3f}]" for rate, gap in by_rate.difference().items()}
-    odds[pool]["equalized odds"] = by_rate.difference().max()
+    odds[pool]["equalized odds"] = f"{by_rate.difference().max():.3f}"
 
 # %% [markdown]
-# A largest gap can never be below zero, and chance alone makes it positive: so an interval that stays away from zero proves nothing here. Compare the poolings with each other.
+# A largest gap can never be below zero, and chance alone makes it positive: so an interval that stays away from zero proves nothing here. Compare the poolings with each other, and mind how far their intervals overlap. (The last column is the larger of the two before it.)
 
 # %%
 figures.table(pd.DataFrame(odds).T, f"Gaps between the groups, fine-tuned {BERT}, reviews ({ON_FILE})")
@@ -1224,7 +1230,7 @@ figures.say(f"""- *Easy to explain* (C4): **{c4.verdict}**. Parts and the fall w
 #
 # 2. In 6.3, why is a random order the yardstick, and not zero?
 #
-#    Answer: Taking away any half of a text makes the answer fall. Only what an explanation does beyond chance is its own.
+#    Answer: Taking away words at random moves the answer too, the more the more of them go. Only what an explanation does beyond chance is its own.
 #
 # 3. Six pairs of terms in twelve templates and three wordings make 216 gaps. Why are they not 216 observations?
 #

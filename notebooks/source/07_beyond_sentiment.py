@@ -696,7 +696,7 @@ widgets.read(
     views.bundle({question: read_description(question, FIRST[right]) for question in (right, wrong)},
                  f"One description under two questions: weights above and below those of the mean, asked_sum, {NAME}"),
     question=ipywidgets.Text(value=right, description="question", layout={"width": "90%"}),
-    text=ipywidgets.Dropdown(options=list(FIRST.values()), description="description", layout={"width": "90%"}),
+    text=ipywidgets.SelectionSlider(options=[(f"{number} of {len(FIRST)}", text) for number, text in enumerate(FIRST.values(), 1)], description="description"),
 )
 
 # %% [markdown]
@@ -857,9 +857,9 @@ def choices(model, a, b):
 # %% tags=["widget"]
 widgets.browse(
     choices,
-    model=ipywidgets.Dropdown(options=MODELS, value=MODELS[0], description="model"),
-    a=ipywidgets.Dropdown(options=task_studies.GENERIC, value="mean", description="one"),
-    b=ipywidgets.Dropdown(options=task_studies.GENERIC, value="max", description="other"),
+    model=ipywidgets.SelectionSlider(options=MODELS, value=MODELS[0], description="model"),
+    a=ipywidgets.SelectionSlider(options=task_studies.GENERIC, value="mean", description="one"),
+    b=ipywidgets.SelectionSlider(options=task_studies.GENERIC, value="max", description="other"),
 )
 
 # %% [markdown]

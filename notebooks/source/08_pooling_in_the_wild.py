@@ -522,7 +522,7 @@ def unmask(serves):
 
 
 # %% tags=["widget"]
-widgets.explore(unmask, serves=ipywidgets.Dropdown(options=list(TRIED), value="first", description="it serves"))
+widgets.explore(unmask, serves=ipywidgets.SelectionSlider(options=list(TRIED), value="first", description="it serves", layout={"width": "90%"}))
 
 # %% [markdown]
 # The same from a terminal, for a server that speaks HTTP (the OpenAI-compatible API, text-embeddings-inference's or Ollama's):

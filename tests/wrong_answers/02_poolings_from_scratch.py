@@ -35,6 +35,8 @@ WRONG = {
         "    return torch.where(mask, scores.nan_to_num().softmax(dim=1), 0)",
         # zero is no low score
         "def masked_softmax(scores, mask):\n    return scores.masked_fill(~mask, 0).softmax(dim=1)",
+        # a number that was thought to be low enough
+        "def masked_softmax(scores, mask):\n    return scores.masked_fill(~mask, -1e4).softmax(dim=1)",
         # over the wrong axis
         "def masked_softmax(scores, mask):\n    return scores.masked_fill(~mask, float('-inf')).softmax(dim=0)",
     ],

@@ -12,6 +12,10 @@ WRONG = {
         "def parts_of_mean(states, mask, w):\n    return torch.where(mask, states @ w, 0) / mask.sum()",
     ],
     "ex-6.2": [
+        # zeros in padding: they win where all values are negative
+        "def parts_of_max(states, mask, w):\n"
+        "    values, places = torch.where(mask[:, :, None], states, 0).max(dim=1)\n"
+        "    return torch.zeros(mask.shape).scatter_add_(1, places, values * w)",
         # padding wins
         "def parts_of_max(states, mask, w):\n"
         "    values, places = states.max(dim=1)\n"
