@@ -65,7 +65,7 @@ book: $(INSTALLED)
 	$(RUN) tools.book
 
 clean:
-	rm -rf build book/_build book/chapters
+	rm -rf build book/_build book/chapters book/made
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) tools/check_python.py

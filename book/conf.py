@@ -10,7 +10,7 @@ html_title = project
 language = "en"
 
 extensions = ["myst_nb", "sphinxcontrib.bibtex"]
-exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "**.ipynb_checkpoints", "made/finding.md"]
 
 # The chapters come with their outputs. Nothing is run here, and no widget script is fetched.
 nb_execution_mode = "off"
@@ -38,3 +38,12 @@ html_show_sphinx = False
 _mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
 html_static_path.append(str(_mathjax / "tex-svg.js"))
 mathjax_path = "tex-svg.js"
+
+
+def setup(app):
+    # The references are called a list, and their entries are no list items: a screen reader would stumble on that.
+    def mend(app, page, template, context, doctree):
+        if "body" in context:
+            context["body"] = context["body"].replace('role="list" class="citation-list"', 'class="citation-list"')
+
+    app.connect("html-page-context", mend)
