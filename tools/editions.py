@@ -116,7 +116,7 @@ def _notebook(cells: list[NotebookNode], name: str) -> NotebookNode:
     """Make a notebook of an edition's cells, with the Colab link under the title."""
     title, _, rest = cells[0].source.partition("\n")
     cells[0].source = f"{title}\n\n[▶ Open in Colab]({colab_url(name)})\n{rest}".rstrip()
-    notebook = nbformat.v4.new_notebook(cells=_with_ids(cells), metadata=METADATA)
+    notebook = nbformat.v4.new_notebook(cells=with_ids(cells), metadata=METADATA)
     nbformat.validate(notebook)
     return notebook
 
@@ -177,7 +177,7 @@ def _fold_answers(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", folded).strip()
 
 
-def _with_ids(cells: list[NotebookNode]) -> list[NotebookNode]:
+def with_ids(cells: list[NotebookNode]) -> list[NotebookNode]:
     """Give each cell an id made from its content, so that an edit changes no other cell's id."""
     seen: Counter[str] = Counter()
     for cell in cells:
