@@ -5,13 +5,15 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nbformat
 import pytest
 
+from helpers import claims
 from tests.test_editions import SAMPLE, SOURCE
-from tools import book
-from tools.editions import course_edition
+from tools import book, ledger
+from tools.editions import course_edition, tags
 from tools.execute import execute, record
-from tools.project import ROOT
+from tools.project import ROOT, SOURCES
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 # Of a <link>, these fetch nothing: they only name another page.
@@ -100,9 +102,64 @@ def test_a_figure_keeps_its_alt_text(html):
 
 def test_the_solution_is_there_and_folded(html):
     text = (html / "chapters" / "01_sample.html").read_text(encoding="utf-8")
-    assert text.count("<details>") == text.count("</details>") == 4
+    assert text.count("<details>") == 4 and text.count("</details>") == 5, "the fifth folds what was to be predicted"
     assert "<summary>Solution</summary>" in text and "highlight-python" in text
 
 
 def test_the_measured_times_are_a_page(html):
     assert "01_sample" in (html / "times.html").read_text(encoding="utf-8")
+
+
+# What a chapter becomes
+
+
+def chapter(*cells: tuple) -> nbformat.NotebookNode:
+    """A small executed chapter: pairs of a tag and a text; code cells have an output unless they say no."""
+    made = []
+    for tag, text in cells:
+        metadata = {"tags": [tag]} if tag else {}
+        if text.startswith("code"):
+            outputs = [] if "no output" in text else [nbformat.v4.new_output("stream", text="1")]
+            made.append(nbformat.v4.new_code_cell(text, outputs=outputs, metadata=metadata))
+        else:
+            made.append(nbformat.v4.new_markdown_cell(text, metadata=metadata))
+    return nbformat.v4.new_notebook(cells=made)
+
+
+def test_the_answer_to_a_prediction_is_folded_and_nothing_else():
+    made = book.for_the_book(chapter(("", "code a"), ("predict", "What?"), ("", "code, no output"), ("", "prose"),
+                                     ("ex-1.1", "code b"), ("", "code c")), [])  # fmt: skip
+    folded = [cell.source for cell in made.cells if "hide-output" in tags(cell)]
+    assert folded == ["code b"] and tags(made.cells[4]) == ["ex-1.1", "hide-output"]
+
+
+def test_the_first_use_of_a_word_leads_to_the_glossary():
+    made = book.for_the_book(chapter(("", "A *mask,* and **mask** and *no term*."), ("", "*Mask* again; *mean*."),
+                                     ("quiz", "*mean*")), ["mask", "mean"])  # fmt: skip
+    assert [cell.source for cell in made.cells] == [
+        "A {term}`mask <mask>`, and **mask** and *no term*.", "*Mask* again; {term}`mean <mean>`.", "*mean*",
+    ]  # fmt: skip
+
+
+def test_the_glossary_is_in_order_and_every_word_is_there_once():
+    terms = book.terms_of(book.GLOSSARY)
+    assert len(terms) > 40 and terms == sorted(set(terms), key=str.lower)
+
+
+def test_every_paper_that_is_linked_to_is_in_the_references():
+    texts = [path.read_text(encoding="utf-8") for folder in (SOURCES, ROOT / "book", ROOT)
+             for path in folder.glob("*.py" if folder == SOURCES else "*.md")]  # fmt: skip
+    linked = {found for text in texts for found in re.findall(r"arxiv\.org/abs/([\w./-]+?)(?:v\d+)?[)>\s]", text)}
+    entries = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    kept = re.findall(r"eprint = \{(.+?)\}", entries)
+    assert len(linked) > 20 and linked <= set(kept) and len(kept) == len(set(kept))
+    for entry in re.split(r"\n@", entries)[1:]:
+        assert all(f"{field} = {{" in entry for field in ("author", "title", "year")), entry
+
+
+def test_the_ledger_page_has_every_claim_with_test_rule_and_evidence():
+    text = ledger.page()
+    for claim in claims.CLAIMS:
+        assert f"## {claim.id}: {claim.sentence}" in text and claim.test in text and claim.rule in text
+    written = claims.ledger(ledger.SCALE)
+    assert all(f"**Verdict: {verdict}.**" in text for verdict in written.verdict)
