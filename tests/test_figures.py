@@ -259,3 +259,18 @@ def test_the_ledger_writes_a_ratio_as_a_ratio(shown, tmp_path):
     figures.ledger(frame, "The ledger at laptop")
     html = shown[0][0]["text/html"]
     assert "1.22 [0.95, 1.57]" in html and ">1.60<" in html and "122.0" not in html and "160.0" not in html
+
+
+def test_pictures_cut_by_one_frame_are_equally_large_and_lose_nothing():
+    def titled(title: str) -> plt.Figure:
+        figure = line()
+        figure.axes[0].set_title(title)
+        return figure
+
+    short, long = titled("a"), titled("a title\nof two lines")
+    frame = figures.frame(long)
+    tight, framed = ([picture({"image/png": figures.png(one, cut)}) for one in (short, long)] for cut in (None, frame))
+    assert tight[0].shape != tight[1].shape and framed[0].shape == framed[1].shape
+    ink = [(one[..., :3].sum(axis=-1) < 1.5).sum() for one in (tight[1], framed[1])]
+    assert ink[0] == pytest.approx(ink[1], rel=0.02), "all that is drawn is inside the frame"
+    plt.close("all")

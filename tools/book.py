@@ -78,6 +78,7 @@ def build(chapters: list[Path], timings: Path, book: Path) -> Path:
     for path in chapters:
         nbformat.write(for_the_book(nbformat.read(path, 4), terms), book / "chapters" / path.name)
     shutil.copy(timings, book / "made" / "timings.csv")
+    shutil.copy(ROOT / "benchmarks" / "widgets.csv", book / "made" / "widgets.csv")
     (book / "made" / "ledger.md").write_text(ledger.page(), encoding="utf-8")
     (book / "made" / "finding.md").write_text(findings.sentence(findings.gaps()) + "\n", encoding="utf-8")
     html = book / "_build" / "html"
