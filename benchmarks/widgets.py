@@ -57,8 +57,9 @@ def main() -> None:
         with browser.jupyterlab(home / "notebooks", home) as address, browser.browser() as opened:
             for name in CHAPTERS:
                 page, _ = browser.listened(opened)
-                browser.run_all(page, f"{address}/doc/tree/{excerpt(name, home / 'notebooks')}")
-                for number in range(page.locator(browser.VIEW).count()):
+                notebook, widgets = excerpt(name, home / "notebooks")
+                browser.run_all(page, f"{address}/doc/tree/{notebook}", widgets)
+                for number in range(widgets):
                     found = pd.Series(waits(page, page.locator(browser.VIEW).nth(number)))
                     measured = {"moves": len(found), "median": found.median(), "longest": found.max()}
                     holds = {"holds": bool(found.median() < GOAL), "hardware": hardware()}

@@ -62,9 +62,26 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
+        # safetensors writes for the owner alone; a class that shares a cache has to be able to read it.
+        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """The rights that new files do not get; a process can only learn them by setting them."""
+    found = os.umask(0o022)
+    os.umask(found)
+    return found
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder in order, though another notebook may clear it while we look."""
+    found: list[Path] = []
+    with suppress(FileNotFoundError):
+        found.extend(folder.rglob(pattern))
+    return sorted(found)
 
 
 class Place(NamedTuple):
@@ -135,7 +152,7 @@ class Shelf:
         """Return every text on the shelf; of two copies the own, then the newer one. Own damaged shards are deleted."""
         found: dict[bytes, Place] = {}
         for folder in (*self.shared, self.folder):
-            for path in sorted(folder.glob("*.safetensors")):
+            for path in _files(folder, "*.safetensors"):
                 try:
                     found.update(Shard(path).places())
                 except FileNotFoundError:
@@ -166,7 +183,7 @@ class Shelf:
 def info() -> dict[str, float]:
     """Return the number of files and the size of the cache in megabytes."""
     sizes = []
-    for path in (path for name in FOLDERS for path in (root() / name).rglob("*.*")):
+    for path in (path for name in FOLDERS for path in _files(root() / name, "*.*")):
         with suppress(FileNotFoundError):  # another notebook's temporary file, renamed just now
             sizes += [path.stat().st_size] if path.is_file() else []
     return {"files": len(sizes), "megabytes": round(sum(sizes) / 1e6, 1)}

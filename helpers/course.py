@@ -13,12 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
+from helpers.doctor import doctor
+
+if __name__ == "__main__":  # before the heavy imports: that one of them fails may be what has to be said
+    sys.exit(0 if doctor() else 1)
+
 import numpy as np
 import torch
 from IPython.display import display
 from transformers.utils import logging as transformers_logging
 
-from helpers.doctor import doctor
 from helpers.packages import HELD, install_missing, installed
 from helpers.sources import unknown
 
@@ -116,7 +120,3 @@ def _on_colab() -> None:
     print(f"The course: {Path(__file__).parent.parent}")
     print(f"Installed: {', '.join(new) if new else 'nothing, all was there'}")
     print("Left as they were: " + ", ".join(f"{name} {installed(name)}" for name in HELD))
-
-
-if __name__ == "__main__":
-    sys.exit(0 if doctor() else 1)

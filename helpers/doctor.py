@@ -1,4 +1,7 @@
-"""What could keep the course from running on this machine, and what to do about each."""
+"""What could keep the course from running on this machine, and what to do about each.
+
+Each check imports what it needs by itself: a library that cannot be loaded is one of the things it has to say.
+"""
 
 import importlib.util
 import os
@@ -11,18 +14,18 @@ from collections.abc import Callable
 from importlib.metadata import requires
 from pathlib import Path
 
-import psutil
-from packaging.requirements import Requirement
-from safetensors import SafetensorError, safe_open
-
-from helpers import cache, packages, progress, sources
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 MODELS = Path(__file__).parent / "models"
+PAIR = ("mini-bert", "mini-gpt2")
 # Measured at `laptop` (README, "What it needs"), with some room.
-MEMORY, DISK = 3.5, 3.0  # gigabytes free
+MEMORY, DISK = 3.0, 2.5  # gigabytes free
 
 AGAIN = "Fetch the course again, whole; in a clone: git checkout helpers/models"
+
+AGAIN_ALL = (
+    "Install the course again, in its folder and with the Python named above: "
+    'python -m pip install --force-reinstall -c constraints.txt -e ".[dev,book]"'
+)
 
 
 class Ailment(Exception):
@@ -34,6 +37,8 @@ def doctor() -> bool:
 
     Versions, torch, memory, disk, folders, models, data and widgets: one line each. Nothing is changed or fetched.
     """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a console that has no ✔
     well = True
     for name, check in CHECKS.items():
         try:
@@ -41,6 +46,9 @@ def doctor() -> bool:
         except Ailment as ailment:
             well = False
             print(f"✘ {name}: {ailment.args[0]}\n  → {ailment.args[1]}")
+        except Exception as error:  # whatever a broken installation raises is what has to be said
+            well = False
+            print(f"✘ {name}: {type(error).__name__}: {error}\n  → {AGAIN_ALL}")
     print("All is well." if well else "Mend the lines marked ✘, restart the kernel, and run this again.")
     return well
 
@@ -51,7 +59,9 @@ def _project() -> dict:
     return tomllib.loads(path.read_text(encoding="utf-8"))["project"] if path.exists() else {}
 
 
-def _requirements() -> list[Requirement]:
+def _requirements() -> list:
+    from packaging.requirements import Requirement
+
     lines = _project().get("dependencies") or [one for one in requires("pooling-course") or [] if ";" not in one]
     return [Requirement(line) for line in lines]
 
@@ -65,6 +75,8 @@ def _python() -> str:
 
 
 def _packages() -> str:
+    from helpers import packages
+
     colab = "google.colab" in sys.modules  # Colab keeps its own versions: there a package only has to be there
     wrong = []
     for one in _requirements():
@@ -97,6 +109,8 @@ def _torch() -> str:
 
 
 def _memory() -> str:
+    import psutil
+
     free = psutil.virtual_memory().available / 1e9
     if free < MEMORY:
         raise Ailment(f"{free:.1f} GB are free, a chapter may need {MEMORY}",
@@ -105,6 +119,8 @@ def _memory() -> str:
 
 
 def _disk() -> str:
+    from helpers import cache
+
     folder = _existing(cache.root())
     free = shutil.disk_usage(folder).free / 1e9
     if free < DISK:
@@ -115,7 +131,7 @@ def _disk() -> str:
 
 def _existing(folder: Path) -> Path:
     folder = folder.absolute()
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))  # False where we may not look
 
 
 def _writable(folder: Path, variable: str) -> str:
@@ -129,27 +145,41 @@ def _writable(folder: Path, variable: str) -> str:
 
 
 def _cache() -> str:
+    from helpers import cache
+
     shared = os.environ.get("COURSE_SHARED_CACHE")
     if shared and not Path(shared).is_dir():
         raise Ailment(f"COURSE_SHARED_CACHE is {shared!r}, which is no folder", "Correct it, or unset it.")
+    for path in Path(shared).rglob("*.safetensors") if shared else ():
+        if not os.access(path, os.R_OK):
+            raise Ailment(f"{path} of the shared cache may not be read", "Its owner can: chmod -R a+rX FOLDER")
     where = _writable(cache.root(), "COURSE_CACHE")
     return f"{where}, {cache.info()['megabytes']:,.0f} MB" + (f"; shared, only read: {shared}" if shared else "")
 
 
+def _progress() -> str:
+    from helpers import progress
+
+    return _writable(progress.root(), "COURSE_PROGRESS")
+
+
 def _models() -> str:
-    found = [_package(sources.MINILM)]
-    for folder in sorted(path.parent for path in MODELS.glob("*/config.json")):
+    from safetensors import SafetensorError, safe_open
+
+    found = [_package("MINILM")]
+    for folder in (MODELS / name for name in PAIR):
         try:
-            with safe_open(folder / "model.safetensors", "np"):
+            with safe_open(folder / "model.safetensors", "np"), open(folder / "tokenizer.json", "rb"):
                 found.append(folder.name)
         except (OSError, SafetensorError) as error:
             raise Ailment(f"{folder.name} cannot be read ({error})", AGAIN) from error
-    if len(found) == 1:
-        raise Ailment("the mini pair is not there", AGAIN)
     return ", ".join(found)
 
 
-def _package(package: sources.Package) -> str:
+def _package(name: str) -> str:
+    from helpers import sources
+
+    package = getattr(sources, name)
     try:
         sources.from_package(package)
     except (ModuleNotFoundError, ValueError) as error:
@@ -160,6 +190,8 @@ def _package(package: sources.Package) -> str:
 def _widgets() -> str:
     if importlib.util.find_spec("ipywidgets") is None:
         raise Ailment("ipywidgets is missing", "python -m pip install -c constraints.txt ipywidgets")
+    from helpers import packages
+
     if "google.colab" not in sys.modules and not packages.installed("jupyterlab_widgets"):
         raise Ailment("JupyterLab's part of ipywidgets (jupyterlab_widgets) is missing, so no slider would move",
                       "python -m pip install -c constraints.txt jupyterlab_widgets; restart JupyterLab")  # fmt: skip
@@ -173,8 +205,8 @@ CHECKS: dict[str, Callable[[], str]] = {
     "memory": _memory,
     "disk": _disk,
     "cache": _cache,
-    "progress": lambda: _writable(progress.root(), "COURSE_PROGRESS"),
+    "progress": _progress,
     "models": _models,
-    "reviews": lambda: _package(sources.REVIEWS),
+    "reviews": lambda: _package("REVIEWS"),
     "widgets": _widgets,
 }

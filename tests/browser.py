@@ -29,7 +29,7 @@ def chromium() -> str | None:
 
 def needed() -> None:
     """Skip where there is no browser, or nothing to drive it with."""
-    pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
+    pytest.importorskip("playwright", reason="Playwright is not installed: make test installs it")
     if not chromium():
         pytest.skip("no Chromium on the path, and CHROMIUM does not name one (Debian: apt install chromium)")
 
@@ -59,16 +59,15 @@ VIEW = ".widget-vbox:has(> .widget-output)"
 CONTROL = ".widget-inline-hbox [role=slider], .widget-inline-hbox input[type=text]"
 
 
-def run_all(page, address: str) -> None:
-    """Open a notebook in JupyterLab, run all of its cells, and wait until its widgets show something."""
+def run_all(page, address: str, widgets: int) -> None:
+    """Open a notebook in JupyterLab, run all of its cells, and wait until its widgets are there and show something."""
     page.goto(address)
     page.get_by_text("| Idle").wait_for(timeout=LONGEST)  # before that, JupyterLab takes the command and does nothing
     page.wait_for_timeout(1000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
-    page.get_by_text("| Busy").wait_for(timeout=LONGEST)
+    page.locator(f"{VIEW} .jp-OutputArea-output").nth(widgets - 1).wait_for(timeout=LONGEST)
     page.get_by_text("| Idle").wait_for(timeout=LONGEST)
-    page.locator(f"{VIEW} .jp-OutputArea-output").first.wait_for(timeout=LONGEST)
 
 
 def controls(view):

@@ -19,14 +19,22 @@ def without_network(*command: str, folder: Path, home: Path) -> subprocess.Compl
     """Run a command with no network and a clean environment."""
     environment = {"HOME": str(home), "PATH": "/usr/local/bin:/usr/bin:/bin", "COURSE_SCALE": "smoke",
                    "JUPYTER_PREFER_ENV_PATH": "1"}  # fmt: skip
-    offline = ["unshare", "--net", sys.executable, str(ROOT / "tests" / "offline.py"), str(folder)]
+    offline = [*cut(), sys.executable, str(ROOT / "tests" / "offline.py"), str(folder)]
     return subprocess.run([*offline, *command], env=environment, capture_output=True, text=True)
+
+
+def cut() -> list[str] | None:
+    """Return the command that runs another one with no network, as root or as anybody; None where neither may."""
+    for command in (["unshare", "--net"], ["unshare", "--user", "--map-root-user", "--net"]):
+        if sys.platform == "linux" and not subprocess.run([*command, "true"], capture_output=True).returncode:
+            return command
+    return None
 
 
 @pytest.fixture(scope="module")
 def namespace():
     """Skip where this system cannot cut the network."""
-    if sys.platform != "linux" or subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode:
+    if not cut():
         pytest.skip("no right to make a network namespace here (unshare --net)")
 
 

@@ -304,3 +304,28 @@ def test_a_cache_that_cannot_be_written_is_said_in_one_sentence(own_cache, monke
         own_cache.write_text("a file")
     with pytest.raises(OSError, match="set COURSE_CACHE to a folder of your own.*COURSE_SHARED_CACHE"):
         cache.Shelf("shelf").add([b"x" * 16], [torch.ones(1, 4).half()])
+
+
+def test_a_class_may_read_what_its_teacher_computed():
+    before = os.umask(0o022)
+    try:
+        filled()
+        (path,) = cache.Shelf("shelf").folder.glob("*.safetensors")
+        assert path.stat().st_mode & 0o777 == 0o644
+        os.umask(0o077)
+        cache.write_array(cache.root() / "own.safetensors", np.zeros(2))
+        assert (cache.root() / "own.safetensors").stat().st_mode & 0o777 == 0o600, "whoever wants to share nothing"
+        assert os.umask(0o077) == 0o077, "the process's own setting is as it was"
+    finally:
+        os.umask(before)
+
+
+def test_a_folder_that_is_cleared_while_we_look_is_empty(monkeypatch):
+    filled()
+
+    def cleared(folder, pattern):
+        yield from ()
+        raise FileNotFoundError
+
+    monkeypatch.setattr(cache.Path, "rglob", cleared)
+    assert cache.info()["files"] == 0 and cache.Shelf("shelf").find() == {}

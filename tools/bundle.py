@@ -6,7 +6,7 @@ install.py, which needs a Python and nothing else. Unpacked and installed, no ch
 Wheels fit one operating system, processor and Python. Without options those of this machine; for others,
 
     python -m tools.bundle --platform win_amd64 --python 3.11
-    python -m tools.bundle --platform macosx_11_0_arm64 --python 3.12
+    python -m tools.bundle --platform macosx_11_0_arm64 macosx_12_0_arm64 macosx_14_0_arm64 --python 3.12
 """
 
 import argparse
@@ -17,6 +17,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from helpers.cache import atomic
@@ -24,6 +25,8 @@ from tools.project import BUILD, RELEASE_TAG, ROOT
 
 #: What builds the course itself when it is installed, with no network to fetch it from.
 BUILDERS = ("setuptools>=77", "wheel")
+#: pip asks the machine that it runs on, and not the one that it fetches for, what else a system needs.
+WINDOWS = ("colorama", "pywinpty")
 
 
 def pip(*arguments: str) -> None:
@@ -39,12 +42,12 @@ def pip(*arguments: str) -> None:
         raise RuntimeError(f"pip {arguments[0]} failed: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")
 
 
-def collect(wheels: Path, platform: str | None, python: str | None) -> None:
-    """Put a wheel of every package into a folder."""
+def collect(wheels: Path, platforms: list[str], python: str | None) -> None:
+    """Put a wheel of every package into a folder: for this machine, or for others of one kind and one Python."""
     pip("wheel", "--quiet", "-c", "constraints.txt", "--wheel-dir", str(wheels), ".", *BUILDERS)
     for own in wheels.glob("pooling_course-*.whl"):  # the course itself is installed from its folder
         own.unlink()
-    if platform:
+    if platforms:
         here = wheels.with_name("wheels-here")
         wheels.rename(here)
         pure = [path for path in here.glob("*-none-any.whl")]  # among them what has no wheel on the index
@@ -52,7 +55,9 @@ def collect(wheels: Path, platform: str | None, python: str | None) -> None:
         for path in pure:
             shutil.copy(path, wheels)
         pinned = [f"{path.name.split('-')[0]}=={path.name.split('-')[1].split('+')[0]}" for path in here.glob("*.whl")]
-        pip("download", "--quiet", "--only-binary=:all:", "--platform", platform, "--python-version", python,
+        pinned += WINDOWS if platforms[0].startswith("win") else ()
+        kinds = [word for platform in platforms for word in ("--platform", platform)]
+        pip("download", "--quiet", "--only-binary=:all:", *kinds, "--python-version", python,
             "--find-links", str(wheels), "--dest", str(wheels), *pinned)  # fmt: skip
         shutil.rmtree(here)
 
@@ -76,7 +81,7 @@ def course(root: Path, folder: Path) -> None:
 
 
 def bundle(
-    root: Path, book: Path, target: Path, platform: str | None = None, python: str | None = None
+    root: Path, book: Path, target: Path, platforms: Sequence[str] = (), python: str | None = None
 ) -> Path:
     """Make the archive; it appears only when it is whole.
 
@@ -94,7 +99,7 @@ def bundle(
     folder = work / "pooling-course"
     folder.mkdir(parents=True)
     course(root, folder)
-    collect(folder / "wheels", platform, python)
+    collect(folder / "wheels", list(platforms), python)
     shutil.copytree(book, folder / "read", ignore=shutil.ignore_patterns(".doctrees", ".buildinfo*"))
     shutil.copy(ROOT / "tools" / "install_bundle.py", folder / "install.py")
     with atomic(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -111,12 +116,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tools.bundle", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--platform", help="of the laptops, as pip names it; else this machine's")
+    parser.add_argument("--platform", nargs="+", default=[], help="of the laptops, as pip names it; else this one's")
     parser.add_argument("--python", help="of the laptops, with --platform: 3.11, 3.12 …")
     chosen = parser.parse_args(arguments)
     if bool(chosen.platform) != bool(chosen.python):
         sys.exit("--platform and --python belong together: wheels fit one system and one Python.")
-    system = chosen.platform or sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    system = next(iter(chosen.platform), None) or sysconfig.get_platform().replace("-", "_").replace(".", "_")
     version = chosen.python or f"{sys.version_info[0]}.{sys.version_info[1]}"
     target = BUILD / f"pooling-course-{RELEASE_TAG}-{system}-py{version}.zip"
     target.parent.mkdir(exist_ok=True)

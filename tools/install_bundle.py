@@ -18,11 +18,11 @@ def main():
     python = os.path.join(HERE, ".venv", "Scripts" if os.name == "nt" else "bin", "python")
     venv.create(os.path.join(HERE, ".venv"), with_pip=True, clear=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels, "--no-cache-dir"]
-    # No setting of this machine, of a proxy for instance, has a say.
-    quiet = dict(os.environ, PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1")
-    for name in [name for name in quiet if name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")]:
-        del quiet[name]
-    steps = [pip + ["setuptools", "wheel"], pip + ["-c", "constraints.txt", "--no-build-isolation", "-e", "."]]
+    # No setting of this machine, of another index for instance, has a say.
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    quiet.update(PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    course = ["-c", "constraints.txt", "--no-build-isolation", "-e", "."]
+    steps = [pip + ["--upgrade", "setuptools", "wheel"], pip + course]
     for step in steps:
         done = subprocess.run(step, cwd=HERE, env=quiet, capture_output=True, text=True)
         if done.returncode:

@@ -240,6 +240,7 @@ checks.exercise("2.2", masked_max, lambda f: {
     "padding on the right of a full text changes nothing": (moved_by_padding(f, *unpadded, right=3), 0.0),
     "padding on the left of a full text changes nothing": (moved_by_padding(f, *unpadded, left=3), 0.0),
     "NaN in the padding stays there": (f(*pad(example, real, right=1, value=NAN)), [[-1.0, -2e30], [-2.0, 4.0]]),
+    "your function leaves its arguments as they were": example[0, 2, 0] == 0.0,
 })
 
 
@@ -345,6 +346,7 @@ checks.exercise("2.4", masked_softmax, lambda f: {
     "a very low score": (f(torch.tensor([[-2e3, 9.0]]), torch.tensor([[True, False]])), [[1, 0]]),
     "two very high scores": (f(torch.tensor([[1e3, 1e3]]), torch.tensor([[True, True]])), [[0.5, 0.5]]),
     "the lowest score of all": (f(torch.tensor([[-1e30, 9.0]]), torch.tensor([[True, False]])), [[1, 0]]),
+    "your function leaves its arguments as they were": example[0, 2] == 7.0,
 })
 
 
@@ -512,12 +514,14 @@ small = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_atten
 tiny = BertModel(BertConfig(**small, intermediate_size=32)).eval()
 tiny_ids, tiny_real = torch.tensor([[5, 6, 7]]), torch.ones(1, 3, dtype=torch.bool)
 tiny_padded = nn.functional.pad(tiny_ids, (0, 5)), nn.functional.pad(tiny_real, (0, 5))
+two_ids, two_real = torch.tensor([[5, 6, 7, 0], [8, 9, 0, 0]]), torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]]).bool()
 
 # %% tags=["check", "ex-2.6"]
 with torch.no_grad():
     verdict = checks.exercise("2.6", embed, lambda f: {
         "the mean of the three states": (f(tiny, tiny_ids, tiny_real), tiny(tiny_ids).last_hidden_state.mean(dim=1)),
         "padding behind the text changes nothing": (f(tiny, *tiny_padded), f(tiny, tiny_ids, tiny_real)),
+        "a shorter text beside it": (f(tiny, two_ids, two_real)[1], tiny(two_ids[1:, :2]).last_hidden_state[0].mean(dim=0)),
     })
 verdict
 

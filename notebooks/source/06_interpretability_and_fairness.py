@@ -769,7 +769,7 @@ strongest = "; ".join(f"{classifier}: {test} {row.effect.value:+.2f}" for (class
 drawn = sure[[", fine-tuned, " in classifier for classifier, _ in sure.index]]
 starred = "; ".join(f"{classifier}: {test} {row.effect.value:+.2f}" for (classifier, test), row in drawn.iterrows())
 figures.show(fig, alt=f"Gaps by test and fine-tuned classifier. Stars stand where a gap is shown after "
-                      f"correction; {len(drawn)} of {by_test.size}, the largest: {starred or 'none'}.")
+                      f"correction; {len(drawn)} of {by_test.size}: {starred or 'none'}.")
 
 # %% [markdown]
 # The largest in words, frozen classifiers too:

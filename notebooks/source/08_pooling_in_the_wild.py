@@ -678,8 +678,9 @@ def after(declare, mode, path="1_Pooling", **config):
         modules = [{"idx": 0, "path": "", "type": "a.Transformer"}, {"idx": 1, "path": "1_Notes", "type": "a.Notes"},
                    {"idx": 2, "path": path, "type": "a.b.Pooling"}]
         (folder / "modules.json").write_text(json.dumps(modules))
-        (folder / path).mkdir()
-        (folder / path / "config.json").write_text(json.dumps(config))
+        for other in ("", "1_Notes", path):  # every module has a config.json
+            (folder / other).mkdir(exist_ok=True)
+            (folder / other / "config.json").write_text(json.dumps(config if other == path else {"of": other}))
         declare(folder, mode)
         return json.loads((folder / path / "config.json").read_text())
 

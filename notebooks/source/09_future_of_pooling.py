@@ -129,12 +129,16 @@ def gated_weights(states, mask, V, U, w):
 some = torch.tensor([[[2.0, 0.0], [0.0, 3.0], [9.0, 9.0]]])
 real, V, U, w = torch.tensor([[True, True, False]]), torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([5.0])
 scores = torch.tensor([5 * np.tanh(2.0) * 0.5, 0.0])  # tanh(0) is 0, and sigmoid(0) is a half
+two = torch.cat([some, torch.full_like(some, float("nan"))]).index_put((torch.tensor(1), torch.tensor(1)), torch.ones(2))
+two_real = torch.tensor([[True, True, False], [False, True, False]])
 mixed = torch.tensor([0.5 * np.tanh(2.0), -2 * 0.5 * np.tanh(3.0)])
 checks.exercise("9.1", gated_weights, lambda f: {
     "by hand": (f(some, real, V, U, w), [[*scores.softmax(0).tolist(), 0.0]]),
     "w of zeros is the mean": (f(some, real, V, U, 0 * w), [[0.5, 0.5, 0.0]]),
     "the gate closes": (f(some, real, V, -100 * torch.ones(1, 2), w), [[0.5, 0.5, 0.0]]),
     "two hidden numbers": (f(some, real, torch.eye(2), torch.zeros(2, 2), torch.tensor([1.0, -2.0])), [[*mixed.softmax(0).tolist(), 0.0]]),
+    "two texts, and NaN in padding": (f(two, two_real, V, U, w), [[*scores.softmax(0).tolist(), 0.0], [0.0, 1.0, 0.0]]),
+    "large scores": (f(some, real, V, U, 1e4 * w), [[1.0, 0.0, 0.0]]),
     "they sum to one": (f(torch.randn(4, 5, 2), torch.ones(4, 5, dtype=torch.bool), V, U, w).sum(dim=1), torch.ones(4)),
 })
 

@@ -15,6 +15,8 @@ WRONG = {
     "ex-2.2": [
         "def masked_max(states, mask):\n    return states.max(dim=1).values",
         "def masked_max(states, mask):\n    return states.masked_fill(~mask.unsqueeze(-1), 0).max(dim=1).values",
+        # right, and the caller's states are spoiled
+        "def masked_max(states, mask):\n    states[~mask] = float('-inf')\n    return states.max(dim=1).values",
         # a number that was thought to be small enough
         "def masked_max(states, mask):\n    return states.masked_fill(~mask.unsqueeze(-1), -1e4).max(dim=1).values",
         "def masked_max(states, mask):\n"
@@ -33,6 +35,8 @@ WRONG = {
         # masks afterwards: the weights no longer sum to 1
         "def masked_softmax(scores, mask):\n"
         "    return torch.where(mask, scores.nan_to_num().softmax(dim=1), 0)",
+        # right, and the caller's scores are spoiled
+        "def masked_softmax(scores, mask):\n    scores[~mask] = float('-inf')\n    return scores.softmax(dim=1)",
         # zero is no low score
         "def masked_softmax(scores, mask):\n    return scores.masked_fill(~mask, 0).softmax(dim=1)",
         # a number that was thought to be low enough
@@ -58,6 +62,9 @@ WRONG = {
         # the mask for the model, but not for the pooling
         "def embed(model, ids, mask):\n"
         "    return model(input_ids=ids, attention_mask=mask.long()).last_hidden_state.mean(dim=1)",
+        # no mask at all: padding is cut off, for one text
+        "def embed(model, ids, mask):\n"
+        "    k = int(mask.sum())\n    return model(ids[:, :k]).last_hidden_state.mean(dim=1)",
         # BERT's own pooled output: the [CLS] state through one more layer
         "def embed(model, ids, mask):\n    return model(input_ids=ids, attention_mask=mask.long()).pooler_output",
     ],

@@ -69,6 +69,12 @@ WRONG = {
         "poolings[name](states, torch.ones_like(mask)), vectors, dim=1).mean())",
     ],
     "ex-8.4": [
+        # the first config.json there is
+        "def declare(folder, mode):\n"
+        "    path = sorted(folder.rglob('config.json'))[0]\n"
+        "    config = json.loads(path.read_text())\n"
+        "    config = {key: value for key, value in config.items() if not key.startswith('pooling_mode_')}\n"
+        "    path.write_text(json.dumps(config | {'pooling_mode': mode}))",
         # the other settings are lost
         "def declare(folder, mode):\n"
         "    (folder / '1_Pooling' / 'config.json').write_text(json.dumps({'pooling_mode': mode}))",

@@ -2,6 +2,14 @@
 
 WRONG = {
     "ex-9.1": [
+        # the first text's mask for all
+        "def gated_weights(states, mask, V, U, w):\n"
+        "    scores = (torch.tanh(states @ V.T) * torch.sigmoid(states @ U.T)) @ w\n"
+        "    return scores.masked_fill(~mask[0], float('-inf')).softmax(dim=1)",
+        # exponentials that overflow, and a mask by product that lets NaN through
+        "def gated_weights(states, mask, V, U, w):\n"
+        "    scores = ((torch.tanh(states @ V.T) * torch.sigmoid(states @ U.T)) @ w).exp() * mask\n"
+        "    return scores / scores.sum(dim=1, keepdim=True)",
         # padding takes part
         "def gated_weights(states, mask, V, U, w):\n"
         "    return ((torch.tanh(states @ V.T) * torch.sigmoid(states @ U.T)) @ w).softmax(dim=1)",
