@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from helpers.packages import NEEDED
+from tests.alone import EXECUTE, patiently
 from tests.repository import committed
 from tools.editions import course_edition, read_source, tags
 from tools.project import NOTEBOOKS, RELEASE_TAG, REPOSITORY_URL, SOURCES
@@ -118,13 +119,13 @@ def test_a_chapter_alone_runs_on_a_python_like_colabs(like_colab, tmp_path):
     nbformat.write(notebook, content / "chapter.ipynb")
     python = like_colab / "env" / "bin" / "python"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COURSE", "PYTHON"))}
-    run = subprocess.run(
-        [python, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "chapter.ipynb"], cwd=content,
+    run = patiently(lambda: subprocess.run(
+        [python, *EXECUTE, "--inplace", "chapter.ipynb"], cwd=content,
         env=environment | {"COURSE_SCALE": "smoke", "JUPYTER_PREFER_ENV_PATH": "1", "HOME": str(like_colab),
                            "COURSE_CACHE": str(tmp_path / "cache"), "COURSE_PROGRESS": str(tmp_path / "progress"),
                            "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True, text=True,
-    )  # fmt: skip
+    ))  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]
     done = nbformat.read(content / "chapter.ipynb", 4)
     first, second, third = ("".join(output.get("text", "") for output in cell.outputs)
