@@ -1,12 +1,13 @@
 """How long a reader waits for a widget: from a key to the new picture on the screen, in JupyterLab and Chromium.
 
-    python -m benchmarks.widgets
+    python -m benchmarks.widgets [NAME …]
 
 Every chapter's widgets at `laptop`, eight moves of the first control each, one after the other, on an otherwise idle
-machine. Goal: under 200 ms. Writes benchmarks/widgets.csv.
+machine. Goal: under 200 ms. Writes benchmarks/widgets.csv; with names, those chapters' rows anew.
 """
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def main() -> None:
         os.environ["COURSE_PROGRESS"] = str(home / "progress")
         (home / "notebooks").mkdir()
         with browser.jupyterlab(home / "notebooks", home) as address, browser.browser() as opened:
-            for name in CHAPTERS:
+            for name in sys.argv[1:] or CHAPTERS:
                 page, _ = browser.listened(opened)
                 notebook, widgets = excerpt(name, home / "notebooks")
                 browser.run_all(page, f"{address}/doc/tree/{notebook}", widgets)
@@ -66,7 +67,10 @@ def main() -> None:
                     rows.append({"chapter": name, "widget": number + 1, **measured, **holds})
                     print(rows[-1], flush=True)
                 page.close()
-    pd.DataFrame(rows).round(0).to_csv(TABLE, index=False, lineterminator="\n")
+    made, kept = pd.DataFrame(rows).round(0), pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame()
+    kept = kept[~kept.chapter.isin(made.chapter)] if len(kept) else kept
+    table = pd.concat([kept, made]).sort_values(["chapter", "widget"])
+    table.to_csv(TABLE, index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def hide(notebook: NotebookNode) -> None:
 
 
 def retype(notebook: NotebookNode) -> None:
-    notebook.cells[-1].cell_type = "raw"
+    next(cell for cell in notebook.cells if cell.cell_type == "markdown").cell_type = "raw"
 
 
 @each_chapter

@@ -92,7 +92,8 @@ def like_colab(tmp_path_factory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", str(home / "env")], check=True)
     here, there = Path(sysconfig.get_path("purelib")), next((home / "env" / "lib").glob("python*")) / "site-packages"
     left_out = {"pip", "setuptools", "_distutils_hack", "distutils-precedence.pth"}
-    for name in set(NEEDED) - {"platformdirs", "httpx"}:  # Jupyter's and transformers' own needs, so Colab has them
+    # Jupyter's and transformers' own needs, and Colab's for its widgets: these it has.
+    for name in set(NEEDED) - {"platformdirs", "httpx", "ipywidgets"}:
         left_out |= {file.parts[0] for file in distribution(name).files} - {".."}
     for entry in here.iterdir():
         own = entry.name.startswith(("pooling_course", "__editable__")) or entry.name in left_out
