@@ -39,8 +39,15 @@ def places(*parts: str) -> list[Path]:
 
     The second is the same place below ``COURSE_SHARED_CACHE``, if that is set: a cache that somebody else has filled,
     for instance a teacher for a class. Nothing in it is changed or deleted, so it may be read-only.
+
+    Raises
+    ------
+    ValueError
+        ``COURSE_SHARED_CACHE`` is no folder.
     """
     shared = os.environ.get("COURSE_SHARED_CACHE")
+    if shared and not Path(shared).is_dir():
+        raise ValueError(f"COURSE_SHARED_CACHE is {shared!r}, which is no folder: correct it, or unset it.")
     return [Path(folder).joinpath(*parts) for folder in (root(), shared) if folder]
 
 

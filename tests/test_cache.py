@@ -256,6 +256,12 @@ def test_what_is_shared_is_read_and_what_is_new_goes_to_the_own_cache(shared, ow
     assert contents(shared) == before and set(cache.Shelf("shelf").find()) == set(there)
 
 
+def test_a_shared_cache_that_is_not_there_is_said(own_cache, monkeypatch):
+    monkeypatch.setenv("COURSE_SHARED_CACHE", str(own_cache / "nowhere"))
+    with pytest.raises(ValueError, match="nowhere', which is no folder: correct it, or unset it"):
+        cache.Shelf("shelf")
+
+
 def test_of_two_copies_the_own_one_counts(shared):
     key, place = next(iter(cache.Shelf("shelf").find().items()))
     own = torch.full(place.read().shape, 7.0).half()
