@@ -29,6 +29,7 @@ ELSEWHERE = {
     "made_up = pd.read_csv": "made-up grids have a file of their own",
     "small = made_up": "made-up grids",
     "checks.exercise(": "an exercise",
+    "progress.show(": "what a learner has passed",
 }
 
 
