@@ -50,9 +50,8 @@ def collect(wheels: Path, platforms: list[str], python: str | None) -> None:
     if platforms:
         here = wheels.with_name("wheels-here")
         wheels.rename(here)
-        pure = [path for path in here.glob("*-none-any.whl")]  # among them what has no wheel on the index
         wheels.mkdir()
-        for path in pure:
+        for path in here.glob("*-none-any.whl"):  # among them what has no wheel on the index
             shutil.copy(path, wheels)
         pinned = [f"{path.name.split('-')[0]}=={path.name.split('-')[1].split('+')[0]}" for path in here.glob("*.whl")]
         pinned += WINDOWS if platforms[0].startswith("win") else ()

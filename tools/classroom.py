@@ -74,10 +74,11 @@ def assignment(source: NotebookNode, name: str) -> NotebookNode:
         if original.cell_type == "code" and (role & {"setup", "imports"} or role == {id}):
             cells.append(_locked(nbformat.v4.new_code_cell(cell.source), f"given-{len(cells)}"))
         elif "exercise" in role:
-            cells.append(_locked(_markdown(_task(before, id)), f"{id}-task"))
+            task = _task(before, id)
+            cells.append(_locked(_markdown(task), f"{id}-task"))
             answer = nbformat.v4.new_code_cell(_with_region(found[id].stub, found[id].solution, id))
             cells.append(_marked(answer, f"{id}-answer", solution=True))
-            points[id] = max(1, _task(before, id).count("★"))
+            points[id] = max(1, task.count("★"))
         elif "hint" in role:
             cells.append(_locked(_markdown(cell.source), f"{id}-hint"))
         elif "check" in role and id in points:
