@@ -40,59 +40,71 @@ class Pooling(nn.Module):
             Shapes that do not fit, a mask that is not bool, or a row without a real token (named).
         """
         _check(states, mask)
-        real = mask.unsqueeze(-1)  # [n, T] -> [n, T, 1]
-        # where, not a product: 0 * NaN is NaN
-        clean = torch.where(real, states, 0).to(torch.promote_types(states.dtype, torch.float32))
         with torch.autocast(states.device.type, enabled=False):  # it would round the sums to bfloat16
-            return self.pool(clean, mask).to(states.dtype)
+            return self._pooled(states, mask).to(states.dtype)
+
+    def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
+        real = mask.unsqueeze(-1)  # [n, T] -> [n, T, 1]
+        return self.pool(torch.where(real, states, 0).to(_wide(states)), mask)  # where, not a product: 0 * NaN is NaN
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         """Pool float32 (or float64) states whose padded places hold zeros."""
         raise NotImplementedError
 
 
-class First(Pooling):
+class Direct(Pooling):
+    """The poolings without weights to learn: they read the states where they lie, and copy as little as they can."""
+
+    def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
+        pooled = self.pool(states, mask)
+        # Padding has weight 0, and 0 * NaN is NaN, which a sum keeps: only then is the padding cleaned first.
+        return pooled if pooled.sum().isfinite() else super()._pooled(states, mask)
+
+
+class First(Direct):
     """The first real token: [CLS] in BERT, the start of the text in GPT-2 (Devlin et al. 2019)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         return _take(states, mask.int().argmax(dim=1))
 
 
-class Last(Pooling):
+class Last(Direct):
     """The last real token: the only one that a causal model lets see the whole text (Radford et al. 2018)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         return _take(states, mask.shape[1] - 1 - mask.int().flip(1).argmax(dim=1))
 
 
-class Mean(Pooling):
+class Mean(Direct):
     """The average of the real tokens (Reimers and Gurevych 2019)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return states.sum(dim=1) / _count(states, mask)
+        return _weigh(states, mask) / _count(states, mask)
 
 
-class Max(Pooling):
+class Max(Direct):
     """The largest value of each dimension over the real tokens (Collobert and Weston 2008)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        # A sum with 0 or minus infinity: several times as fast as masked_fill, which gives the same.
+        hidden = torch.zeros_like(mask, dtype=states.dtype).masked_fill(~mask, -math.inf)  # [n, T]
         # max, not amax: the gradient of each dimension goes to one token, also when two are equal.
-        return states.masked_fill(~mask.unsqueeze(-1), -math.inf).max(dim=1).values
+        return (states + hidden.unsqueeze(-1)).max(dim=1).values
 
 
-class MeanSqrtLen(Pooling):
+class MeanSqrtLen(Direct):
     """The sum of the real tokens over the square root of their number (Cer et al. 2018)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return states.sum(dim=1) / _count(states, mask).sqrt()
+        return _weigh(states, mask) / _count(states, mask).sqrt()
 
 
-class WeightedMean(Pooling):
+class WeightedMean(Direct):
     """A mean with weights 1, 2, … over the real tokens: later tokens count more (Muennighoff 2022, SGPT)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         # [n, T]: counts real tokens, so padding on the left adds nothing
-        weights = (mask.cumsum(dim=1) * mask).to(states.dtype)
+        weights = (mask.cumsum(dim=1) * mask).to(_wide(states))
         return _weigh(states, weights / weights.sum(dim=1, keepdim=True))
 
 
@@ -254,8 +266,13 @@ def _check(states: Tensor, mask: Tensor) -> None:
         raise ValueError(f"Row {int(empty[0])} of the mask has no real token: there is nothing to pool.")
 
 
+def _wide(states: Tensor) -> torch.dtype:
+    """What sums run in: float32, or float64 where the states have it."""
+    return torch.promote_types(states.dtype, torch.float32)
+
+
 def _count(states: Tensor, mask: Tensor) -> Tensor:
-    return mask.sum(dim=1, keepdim=True, dtype=states.dtype)  # [n, 1]
+    return mask.sum(dim=1, keepdim=True, dtype=_wide(states))  # [n, 1]
 
 
 def _take(states: Tensor, place: Tensor) -> Tensor:
@@ -267,4 +284,27 @@ def _softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 def _weigh(states: Tensor, weights: Tensor) -> Tensor:
-    return (weights.unsqueeze(1) @ states).squeeze(1)  # [n, 1, T] @ [n, T, d] -> [n, d]
+    dtype = _wide(states)
+    return _Weigh.apply(states.to(dtype), weights.to(dtype))
+
+
+class _Weigh(torch.autograd.Function):
+    """The sum of the tokens by their weights: ``[n, T, d]``, ``[n, T]`` -> ``[n, d]``.
+
+    A matrix product reads the states once and copies nothing. Its gradient by another matrix product would be slower
+    than the plain product that it is.
+    """
+
+    @staticmethod
+    def forward(context, states: Tensor, weights: Tensor) -> Tensor:
+        context.save_for_backward(states if context.needs_input_grad[1] else None, weights)
+        return (weights.unsqueeze(1) @ states).squeeze(1)  # [n, 1, T] @ [n, T, d] -> [n, d]
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        states, weights = context.saved_tensors
+        of_states, of_weights = context.needs_input_grad
+        return (
+            weights.unsqueeze(-1) * gradient.unsqueeze(1) if of_states else None,  # [n, T, 1] * [n, 1, d]
+            (states @ gradient.unsqueeze(-1)).squeeze(-1) if of_weights else None,  # [n, T, d] @ [n, d, 1] -> [n, T]
+        )
