@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -67,7 +68,8 @@ class TokenStates:
         if states is None:  # damaged on disk after it was opened: compute this text again
             shelf = _shelf(self._encoder, self._max_length, self._layer)
             _compute(self._encoder, {self._texts[row]: row}, self._max_length, {self._layer: shelf})
-            self._places[row] = shelf.find()[_key(self._texts[row])]
+            key = _key(self._texts[row])
+            self._places[row] = shelf.find({key})[key]
             states = self._places[row].read()
             if states is None:
                 raise OSError(f"The cache folder {cache.root()} damages what is written to it: check the disk.")
@@ -214,18 +216,28 @@ def _encode(encoder: Encoder, texts: list[str], max_length: int, layers: list[in
     if isinstance(texts, str) or not (texts := list(texts)) or not all(isinstance(text, str) for text in texts):
         raise ValueError("encode needs a list of one or more strings.")
     shelves = {layer: _shelf(encoder, max_length, layer) for layer in layers}
-    found = {layer: shelf.find() for layer, shelf in shelves.items()}
+    keys = [_key(text) for text in texts]
+    wanted = frozenset(keys)
+    found = {layer: shelf.find(wanted) for layer, shelf in shelves.items()}
     missing = {
-        text: row for row, text in reversed([*enumerate(texts)])
-        if any(_key(text) not in places for places in found.values())
+        texts[row]: row for row in reversed(range(len(texts)))
+        if any(keys[row] not in places for places in found.values())
     }  # fmt: skip
     if missing:
         _compute(encoder, missing, max_length, shelves)
-        found = {layer: shelf.find() for layer, shelf in shelves.items()}
-    return [
-        TokenStates(encoder, texts, max_length, layer, [found[layer][_key(text)] for text in texts])
-        for layer in layers
-    ]
+        found = {layer: shelf.find(wanted) for layer, shelf in shelves.items()}
+    return [TokenStates(encoder, texts, max_length, layer, [found[layer][key] for key in keys]) for layer in layers]
+
+
+def _ahead(make: Callable[[list[str]], list], parts: list[list[str]]) -> Iterator[list]:
+    """Yield what is made of each part; that of the next one is made meanwhile, in a thread of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(make, parts[0])
+        for after in [*parts[1:], []]:
+            made = coming.result()
+            if after:
+                coming = thread.submit(make, after)
+            yield made
 
 
 @torch.inference_mode()
@@ -234,9 +246,9 @@ def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int, shelves
     model, texts, step = encoder.model, sorted(rows_of, key=_key), max(1, SHARD_TEXTS // len(shelves))
     # The bar comes only when the work is long enough to wonder about.
     bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
-    for start in range(0, len(texts), step):
-        part = texts[start : start + step]
-        tokens = encoder.tokens(part, max_length, [rows_of[text] for text in part])
+    parts = [texts[start : start + step] for start in range(0, len(texts), step)]
+    tokenized = _ahead(lambda part: encoder.tokens(part, max_length, [rows_of[text] for text in part]), parts)
+    for part, tokens in zip(parts, tokenized, strict=True):
         states = {layer: [torch.empty(0)] * len(part) for layer in shelves}
         for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
             ids, mask = encoder.pad([tokens[row] for row in rows])
