@@ -113,7 +113,7 @@ def test_every_folder_of_the_cache_is_tried():
 
 
 @pytest.mark.parametrize("form", ["pickled", "saved"])
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", [pytest.param("tuned", marks=pytest.mark.slow), *sorted(READERS.keys() - {"tuned"})])
 def test_a_pickle_in_the_cache_is_not_opened_and_what_it_replaced_is_made_again(
     name, form, tiny_bert, own_cache, trap, in_float32, monkeypatch
 ):
