@@ -28,6 +28,8 @@ else
 RUN := .venv/bin/python -m
 endif
 INSTALLED := .venv/.installed
+# JupyterLab would ask whether it may fetch news, and whether there is a newer version.
+QUIET := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 TESTERS := .venv/.testers
 
 .PHONY: course test lab grid studies drift smollm2 llama-server class bundle bench book clean
@@ -41,7 +43,7 @@ test: $(TESTERS)
 	COURSE_SCALE=smoke $(RUN) pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg notebooks
 
 lab: $(INSTALLED)
-	$(RUN) jupyterlab --notebook-dir notebooks
+	$(RUN) jupyterlab --notebook-dir notebooks $(QUIET)
 
 grid: $(INSTALLED)
 	$(RUN) helpers.experiments --scale $(SCALE)

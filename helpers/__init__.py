@@ -18,3 +18,9 @@ Chapter 8: ``declared`` (what a folder says), ``readings`` and ``recipes`` (ever
 and ``served`` (ask a server, find its recipe), ``audit`` (the verdict, and the command); ``mysteries`` and
 ``serving_studies`` are the chapter's own.
 """
+
+import os
+
+# The hub's libraries (huggingface_hub, and hf_xet, which fetches for it) tell of their use unless this is set before
+# they are loaded. Every helper comes after this line. Who sets the variable has the last word.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

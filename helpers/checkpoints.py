@@ -156,10 +156,15 @@ def read(folder: Path, name: str) -> Encoder:
             )  # fmt: skip
     except SafetensorError as error:
         raise ValueError(f"The weights of {name!r} are damaged ({error}): fetch or save them again.") from error
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):  # the library's own advice, which is not ours
+            raise
+        raise ValueError(f"{name!r} needs custom code that comes with it, which the course never runs: choose a model "
+                         "of a type that transformers itself knows.") from error  # fmt: skip
     _fits(model, report, name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **how)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"The tokenizer of {name!r} is damaged ({error}): fetch or save it again.") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)

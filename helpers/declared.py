@@ -187,7 +187,8 @@ def dense(folder: Path) -> Dense:
     config, weights = _json(folder / "config.json", dict), folder / "model.safetensors"
     if not weights.is_file():
         raise ValueError(f"{folder.name} has no model.safetensors: no pickled weights are opened, which can run code.")
-    name = str(config.get("activation_function", "torch.nn.modules.activation.Tanh")).rsplit(".", 1)[-1]
+    name = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
+    name = name.rsplit(".", 1)[-1] if name.startswith("torch.nn.") else name  # a class of the same name is another one
     if name not in ACTIVATIONS or config.get("use_residual"):
         raise ValueError(f"{folder.name} uses {'a residual' if name in ACTIVATIONS else name}, which this audit does "
                          f"not know: it knows {', '.join(ACTIVATIONS)}.")  # fmt: skip

@@ -166,12 +166,14 @@ def _progress() -> str:
 def _models() -> str:
     from safetensors import SafetensorError, safe_open
 
+    from helpers import sources
+
     found = [_package("MINILM")]
     for folder in (MODELS / name for name in PAIR):
         try:
             with safe_open(folder / "model.safetensors", "np"), open(folder / "tokenizer.json", "rb"):
-                found.append(folder.name)
-        except (OSError, SafetensorError) as error:
+                found.append(sources.from_repository(folder).name)
+        except (OSError, SafetensorError, ValueError) as error:
             raise Ailment(f"{folder.name} cannot be read ({error})", AGAIN) from error
     return ", ".join(found)
 

@@ -190,7 +190,7 @@ def folder(name: str, revision: str | None = None, more: Sequence[str] = ()) -> 
     if isinstance(source, sources.Hub):
         return sources.from_hub(source, files)
     if isinstance(source, Path):  # a model of the course's own, in this repository
-        return source
+        return sources.from_repository(source) if source.is_dir() else source
     if Path(name).is_dir():
         return Path(name)
     if "/" in str(name) and revision:

@@ -13,6 +13,8 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
+SUMS = "SHA256SUMS"  # beside the files of each model of the course's own
+
 
 @dataclass(frozen=True)
 class Package:
@@ -97,14 +99,40 @@ def from_package(package: Package) -> Path:
             f"The package {package.distribution} {package.version} is not installed. Run: {install}"
         )
     folder = Path(spec.origin).parent / package.folder
-    for name, expected in package.sha256.items():
+    _compare(folder, package.sha256, package.distribution, f"Run: {install}")
+    return folder
+
+
+def from_repository(folder: Path) -> Path:
+    """Return a folder of the course's own, after checking each file that its ``SHA256SUMS`` names.
+
+    Raises
+    ------
+    ValueError
+        A file is missing or differs.
+    """
+    again = f"Fetch the course again, whole; in a clone: git checkout helpers/models/{folder.name}"
+    if not (folder / SUMS).is_file():
+        raise ValueError(f"{folder.name} has no {SUMS}: its files cannot be checked. {again}")
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    _compare(folder, {name: digest for digest, name in map(str.split, lines)}, folder.name, again)
+    return folder
+
+
+def write_sums(folder: Path) -> None:
+    """Write ``SHA256SUMS`` into a folder, as `sha256sum` does, for all that a model is read from."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".txt"))
+    (folder / SUMS).write_text("".join(f"{sha256_of(path)}  {path.name}\n" for path in paths), encoding="utf-8")
+
+
+def _compare(folder: Path, sha256: dict[str, str], whose: str, remedy: str) -> None:
+    for name, expected in sha256.items():
         found = sha256_of(folder / name) if (folder / name).is_file() else "no file"
         if found != expected:
             raise ValueError(
-                f"{name} of {package.distribution} is damaged or of another version "
-                f"(sha256 {found[:12]}, expected {expected[:12]}). Run: {install}"
+                f"{name} of {whose} is damaged or of another version "
+                f"(sha256 {found[:12]}, expected {expected[:12]}). {remedy}"
             )
-    return folder
 
 
 def from_hub(hub: Hub, patterns: list[str]) -> Path:

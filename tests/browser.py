@@ -102,8 +102,8 @@ def wait_until(page, holds, what: str) -> None:
 
 
 @contextmanager
-def jupyterlab(folder: Path, home: Path) -> Iterator[str]:
-    """Serve a folder by JupyterLab with settings of its own; give its address."""
+def jupyterlab(folder: Path, home: Path, *flags: str) -> Iterator[str]:
+    """Serve a folder by JupyterLab with settings of its own, and with more flags; give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -117,7 +117,7 @@ def jupyterlab(folder: Path, home: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}",
          "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}",
-         f"--LabApp.app_settings_dir={settings}"],
+         f"--LabApp.app_settings_dir={settings}", *flags],
         env={**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "JUPYTER_CONFIG_DIR": str(home / "config"),
              "JUPYTER_DATA_DIR": str(home / "data"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
              "JUPYTERLAB_SETTINGS_DIR": str(home / "user"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")},

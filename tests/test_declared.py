@@ -97,7 +97,7 @@ def residual(folder) -> None:
     (lambda folder: (folder / "2_Dense/model.safetensors").write_bytes(b"x" * 99), "2_Dense are damaged"),
     (lambda folder: residual(folder), "uses a residual"),
     (lambda folder: (folder / "modules.json").write_text(LEAVES), "outside"),
-    (lambda folder: (folder / "2_Dense/config.json").write_text('{"activation_function": "os.system"}'), "uses system"),
+    (lambda folder: (folder / "2_Dense/config.json").write_text('{"activation_function": "os.system"}'), "os.system"),
     (lambda folder: (folder / "2_Dense/config.json").write_text('{"in_features": 9, "out_features": 2}'), "not those"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_folder_is_said_in_one_sentence(spoil, said, tmp_path):

@@ -309,8 +309,12 @@ def test_a_changed_model_is_never_given_the_old_states(tiny_bert, tmp_path):
     assert_right(encode(encoder, TEXTS, 32), folder, encoder, TEXTS)
 
 
-def test_a_folder_may_stand_in_the_registry(tiny_bert, monkeypatch):
-    monkeypatch.setitem(encoders.REGISTRY, "ours", tiny_bert)
+def test_a_folder_with_its_checksums_may_stand_in_the_registry(tiny_bert, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "copy"))
+    monkeypatch.setitem(encoders.REGISTRY, "ours", folder)
+    with pytest.raises(ValueError, match="copy has no SHA256SUMS"):
+        load("ours")
+    sources.write_sums(folder)
     assert load("ours").fingerprint == load(str(tiny_bert)).fingerprint
 
 

@@ -32,6 +32,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from helpers.cache import atomic
+from helpers.sources import write_sums
 from tools import corpus
 from tools.execute import hardware
 from tools.mini_models import ALL, NAMES, causal_loss, choose_masks, family, masked_loss, new_model
@@ -308,6 +309,7 @@ def export(run: Run, tokenizer: Tokenizer, target: Path) -> None:
         run.model.half().save_pretrained(folder)
         corpus.for_model(tokenizer, run.name).save_pretrained(folder)
         (Path(folder) / "training.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
+        write_sums(Path(folder))
         target.mkdir(exist_ok=True)
         for path in Path(folder).iterdir():  # the old file or the new one, never a half
             os.replace(path, target / path.name)

@@ -17,7 +17,7 @@ from tools.seal import inputs_sha256, seal
 
 ADDRESS = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+")
 #: Texts that name the repository.
-TEXTS = ("pyproject.toml", "README.md", "CONTRIBUTING.md", "CITATION.cff", "book/*.md")
+TEXTS = ("pyproject.toml", "README.md", "CONTRIBUTING.md", "SECURITY.md", "CITATION.cff", "book/*.md")
 
 
 def repointed(text: str, old: str, new: str) -> str:
