@@ -162,7 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
             _run(chosen, many)
     except Timeout:
         parser.error(f"Another process is writing grid_{chosen.scale}: wait for it, or give another --out.")
-    except (ValueError, ConnectionError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, MemoryError, ModuleNotFoundError) as error:  # a full disk is an OSError
         parser.error(str(error))
 
 
