@@ -188,7 +188,7 @@ class Shelf:
         for folder in (*self.shared, self.folder):
             for path in _files(folder, "*.safetensors"):
                 try:
-                    found.update(Shard(path).places())
+                    found.update([*Shard(path).places()])  # all of a shard or nothing
                 except FileNotFoundError:
                     continue  # another notebook cleared the cache just now
                 except (SafetensorError, ValueError, KeyError, TypeError, IndexError):

@@ -152,7 +152,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cluster", metavar="ADDRESS", help="of a dask.distributed scheduler")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
     chosen = parser.parse_args(arguments)
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"The folder {chosen.out} cannot be made ({error.strerror}): give another --out.")
     many = None
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # set by `accelerate launch`; the first process encodes for hours
         many = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))
