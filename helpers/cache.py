@@ -5,6 +5,7 @@ A *shelf* is a folder for one encoder at one length. Each call that computes som
 time without a lock, and a killed one leaves nothing half-written. Every text has a checksum.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -26,6 +27,8 @@ _OTHER_PLACE = (
     "If this is the course's cache: set COURSE_CACHE to a folder of your own (a read-only one that a class shares goes "
     "into COURSE_SHARED_CACHE)."
 )
+_FULL = [f"os error {number}" for number in (errno.ENOSPC, errno.EDQUOT, 112)]  # as safetensors says it; 112: Windows
+_DAY = 86_400  # seconds, after which a temporary file is nobody's: no write takes nearly so long
 FOLDERS = ("states", "splits", "tuned", "tasks")  # what the course keeps below the root
 
 
@@ -58,7 +61,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        The folder cannot be made or written to.
+        The folder cannot be made or written to, or there is no space left.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,14 +69,32 @@ def atomic(path: Path) -> Iterator[Path]:
         raise OSError(f"The folder {path.parent} cannot be made ({error.strerror}). {_OTHER_PLACE}") from error
     if not os.access(path.parent, os.W_OK):
         raise OSError(f"The folder {path.parent} cannot be written to. {_OTHER_PLACE}")
+    _sweep(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         # safetensors writes for the owner alone; a class that shares a cache has to be able to read it.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT) and not any(
+            says in str(error) for says in _FULL
+        ):
+            raise
+        raise OSError(
+            f"There is no space left in the folder {path.parent} for {path.name}. Make room on that disk, for instance "
+            "with encoders.clear_cache(); or, if this is the course's cache, set COURSE_CACHE to a folder on another."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed."""
+    for path in folder.glob(".*.[0-9]*.????????.tmp"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - path.stat().st_mtime > _DAY:
+                path.unlink()
 
 
 def _umask() -> int:
@@ -139,12 +160,18 @@ class Shard:
         except OSError:  # another notebook cleared the cache just now
             return None
 
-    def places(self, wanted: Set[bytes] | None) -> Iterator[tuple[bytes, Place]]:
+    def places(self, wanted: Set[bytes] | None = None) -> Iterator[tuple[bytes, Place]]:
         """Yield the place of each text that is wanted and here; of every text, where None is given."""
         for row, key in enumerate(self.keys.view("V16").ravel().tolist()):  # [k, 16] -> k times bytes
             if wanted is None or key in wanted:
                 start, stop = self.offsets[row : row + 2].tolist()
                 yield key, Place(self, start, stop, int(self.checksums[row]))
+
+
+def _after(folder: Path) -> int:
+    """The time, or a later one than any shard's name has: of two copies the newer counts, whatever the clock does."""
+    names = [path.name[:20] for path in _files(folder, "*.safetensors")]
+    return max([time.time_ns(), *(int(name) + 1 for name in names if name.isdecimal())])
 
 
 def _index_checksum(index: list[np.ndarray]) -> str:
@@ -167,12 +194,13 @@ class Shelf:
         for folder in (*self.shared, self.folder):
             for path in _files(folder, "*.safetensors"):
                 try:
-                    found.update(Shard(path).places(wanted))
+                    found.update([*Shard(path).places(wanted)])  # all of a shard or nothing
                 except FileNotFoundError:
                     continue  # another notebook cleared the cache just now
-                except (SafetensorError, ValueError, KeyError, TypeError):
+                except (SafetensorError, ValueError, KeyError, TypeError, IndexError):
                     if folder == self.folder:
-                        path.unlink(missing_ok=True)
+                        with suppress(OSError):  # the cache is read-only, or another notebook was faster
+                            path.unlink()
         return found
 
     def add(self, keys: list[bytes], states: list[torch.Tensor]) -> None:
@@ -183,8 +211,7 @@ class Shelf:
             "offsets": np.cumsum([0] + [len(row) for row in rows]),
             "checksums": np.array([zlib.crc32(row.tobytes()) for row in rows], np.int64),
         }
-        # Names sort by time: a later shard replaces what an earlier one says of the same text.
-        path = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}.safetensors"
+        path = self.folder / f"{_after(self.folder):020d}-{secrets.token_hex(4)}.safetensors"
         with atomic(path) as temporary:
             save_file(
                 {"values": np.concatenate(rows), **index},

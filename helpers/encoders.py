@@ -10,7 +10,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
-from helpers import cache, checkpoints, sources
+from helpers import cache, checkpoints, memory, sources
 from helpers.checkpoints import Encoder
 
 MODELS = Path(__file__).parent / "models"  # the course's own
@@ -65,7 +65,7 @@ class TokenStates:
     def __getitem__(self, row: int) -> torch.Tensor:
         """Return one text's states, ``[T, d]`` (float16)."""
         states = self._places[row].read()
-        if states is None:  # damaged on disk after it was opened: compute this text again
+        if states is None or states.shape[1] != self.dim:  # damaged, or of another make: compute this text again
             shelf = _shelf(self._encoder, self._max_length, self._layer)
             _compute(self._encoder, {self._texts[row]: row}, self._max_length, {self._layer: shelf})
             key = _key(self._texts[row])
@@ -251,12 +251,10 @@ def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int, shelves
     for part, tokens in zip(parts, tokenized, strict=True):
         states = {layer: [torch.empty(0)] * len(part) for layer in shelves}
         for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
-            ids, mask = encoder.pad([tokens[row] for row in rows])
-            with torch.autocast(model.device.type, encoder.dtype, enabled=encoder.dtype != torch.float32):
-                # (L + 1) x [n, T, d]
-                hidden = model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states
+            batch, names = [tokens[row] for row in rows], [rows_of[part[row]] for row in rows]
+            hidden = memory.states(encoder, batch, list(shelves), names)
             for layer in shelves:
-                for row, state in zip(rows, hidden[layer].to(torch.float16).cpu(), strict=True):
+                for row, state in zip(rows, hidden[layer], strict=True):
                     states[layer][row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only
                     if not states[layer][row].isfinite().all():
                         what = f"{encoder.name} gives states too large for float16"

@@ -152,7 +152,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cluster", metavar="ADDRESS", help="of a dask.distributed scheduler")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
     chosen = parser.parse_args(arguments)
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    try:
+        chosen.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"The folder {chosen.out} cannot be made ({error.strerror}): give another --out.")
     many = None
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # set by `accelerate launch`; the first process encodes for hours
         many = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))
@@ -162,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
             _run(chosen, many)
     except Timeout:
         parser.error(f"Another process is writing grid_{chosen.scale}: wait for it, or give another --out.")
-    except (ValueError, ConnectionError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, MemoryError, ModuleNotFoundError) as error:  # a full disk is an OSError
         parser.error(str(error))
 
 

@@ -10,6 +10,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
+from helpers import memory
 from helpers.classifiers import Classifier, Normed
 from helpers.encoders import Encoder, encode
 from helpers.heads import LEARNING_RATE, WEIGHT_DECAY, check_parts
@@ -79,6 +80,8 @@ def fine_tune(
     ------
     ValueError
         As in `fit_probe` and `encode`; or a validation loss that is not a number.
+    MemoryError
+        A batch does not fit in memory.
     """
     labels, train, validation = check_parts(len(texts), labels, train, validation)
     accelerator = Accelerator(  # under `accelerate launch` it also says which GPU is this process's own
@@ -100,7 +103,10 @@ def fine_tune(
     best, best_loss, waited, losses = None, float("inf"), 0, []
     bar = tqdm(total=len(batches), desc=f"{encoder.name}: fine-tuning", unit="batch", leave=False,
                disable=not accelerator.is_main_process)  # fmt: skip
-    with torch.random.fork_rng():
+    # Half a batch would be another experiment, so nothing is halved here.
+    too_large = (f"Fine-tuning {encoder.name} on {BATCH} texts of up to {max_length} tokens at once does not fit in "
+                 "memory: give a smaller max_length or a smaller model, or close what else is open.")  # fmt: skip
+    with memory.said(too_large), torch.random.fork_rng():
         torch.manual_seed(seed + accelerator.process_index)  # dropout
         for step, rows in enumerate(batches, start=1):
             model.train()

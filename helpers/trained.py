@@ -58,5 +58,6 @@ def _read(path: Path) -> dict[str, Tensor] | None:
 def _checksum(weights: dict[str, Tensor]) -> dict[str, str]:
     found = 0
     for name in sorted(weights):
+        found = zlib.crc32(name.encode(), found)  # a name may be damaged too
         found = zlib.crc32(weights[name].detach().cpu().contiguous().view(torch.uint8).numpy(), found)
     return {"checksum": str(found)}

@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
             run_chapters(chosen.scale or KEPT, chosen.names)
         else:
             editions()
-    except (SourceError, ChapterError, ValueError) as error:
+    except (SourceError, ChapterError, ValueError, OSError) as error:
         sys.exit(str(error))
 
 

@@ -124,6 +124,7 @@ class Run:
     def train(self, curve: Path) -> None:
         """Go on to the end of the plan, from the last checkpoint that fits it; `curve` is the CSV of the losses."""
         self._resume()
+        self._write(curve)  # a kill may have come between the last checkpoint and its curve
         bar = tqdm(total=self.plan.tokens, initial=self.step * self.plan.batch_tokens, unit="token", unit_scale=True,
                    desc=self.name, position=ALL.index(self.name))  # fmt: skip
         losses: list[float] = []
@@ -136,8 +137,7 @@ class Run:
                 self._note(sum(losses) / len(losses))
                 bar.set_postfix(heldout=f"{self.history[-1]['heldout_loss']:.3f}")
                 self._save("last")
-                with atomic(curve) as temporary:
-                    pd.DataFrame(self.history).to_csv(temporary, index=False, lineterminator="\n")
+                self._write(curve)
                 if self.step <= self.plan.trunk:
                     self._save("trunk")
                 losses, clock = [], time.perf_counter()
@@ -198,6 +198,11 @@ class Run:
         about |= self.identity() | {"checksum": checksum(tensors)}
         with atomic(self.folder / f"{self.name}-{kind}.safetensors") as temporary:
             save_file(tensors, temporary, metadata={"run": json.dumps(about)})
+
+    def _write(self, curve: Path) -> None:
+        if self.history:
+            with atomic(curve) as temporary:
+                pd.DataFrame(self.history).to_csv(temporary, index=False, lineterminator="\n")
 
     def _weights(self) -> dict[str, Tensor]:
         """Every weight once: the output matrix is the input matrix in both models."""
