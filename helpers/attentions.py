@@ -33,6 +33,7 @@ class GatedAttention(Pooling):
 
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the weight of each token, ``[n, T]``; padded places have 0."""
+        pooling.fits(self, states, self.what.in_features)
         states = states.to(self.score.dtype)
         seen = torch.tanh(self.what(states)) * torch.sigmoid(self.gate(states))  # [n, T, hidden]
         return (seen @ self.score).masked_fill(~mask, -math.inf).softmax(dim=1)
@@ -62,6 +63,7 @@ class LatentAttention(Pooling):
         self.values = nn.Parameter(torch.zeros(entries, dim))
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        pooling.fits(self, states, self.keys.shape[1])
         keys, values = self.keys.to(states.dtype), self.values.to(states.dtype)
         found = (states @ keys.T / math.sqrt(states.shape[-1])).softmax(dim=-1) @ values  # [n, T, r] @ [r, d]
         return pooling.Mean().pool(torch.where(mask.unsqueeze(-1), states + found, 0), mask)
@@ -79,4 +81,4 @@ def make(name: str, dim: int) -> Pooling:
     ValueError
         Unknown name (the nearest is suggested).
     """
-    return MAKERS[name](dim) if name in MAKERS else pooling.make(name, dim)
+    return MAKERS[name](dim) if name in NAMES else pooling.make(name, dim)
