@@ -11,6 +11,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+LONGEST = 60  # characters of a value in a message
 LARGEST_SEED = 2**63 - 1  # torch takes no larger one
 
 
@@ -18,8 +19,12 @@ def brief(given: object) -> str:
     """Write what was given so that it fits into a sentence: its type, and its value if that is short."""
     if isinstance(given, type):
         return f"the class {given.__name__}"
-    value = reprlib.repr(given) if isinstance(given, str | bytes | Real | list | tuple) else ""
-    return f"{value} ({type(given).__name__})" if value else "None" if given is None else f"a {type(given).__name__}"
+    if given is None:
+        return "None"
+    plain = given.item() if isinstance(given, np.generic) else given
+    value = reprlib.repr(plain) if isinstance(plain, str | bytes | Real | list | tuple) else ""
+    value = value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
+    return f"{value} ({type(given).__name__})" if value else f"a {type(given).__name__}"
 
 
 def text(given: object, name: str = "text") -> str:

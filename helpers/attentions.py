@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers import pooling
+from helpers.arguments import whole
 from helpers.pooling import Pooling
 
 
@@ -24,7 +25,7 @@ class GatedAttention(Pooling):
 
     def __init__(self, dim: int, hidden: int = 64):
         super().__init__()
-        self.what, self.gate = nn.Linear(dim, hidden), nn.Linear(dim, hidden)
+        self.what, self.gate = nn.Linear(whole("dim", dim, 1), hidden), nn.Linear(dim, hidden)
         generator = torch.Generator().manual_seed(0)  # the same start whatever was drawn before
         for layer in (self.what, self.gate):
             nn.init.normal_(layer.weight, std=1 / math.sqrt(dim), generator=generator)
@@ -59,7 +60,8 @@ class LatentAttention(Pooling):
 
     def __init__(self, dim: int, entries: int = 64):
         super().__init__()
-        self.keys = nn.Parameter(torch.randn(entries, dim, generator=torch.Generator().manual_seed(0)) / math.sqrt(dim))
+        generator = torch.Generator().manual_seed(0)
+        self.keys = nn.Parameter(torch.randn(entries, whole("dim", dim, 1), generator=generator) / math.sqrt(dim))
         self.values = nn.Parameter(torch.zeros(entries, dim))
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:

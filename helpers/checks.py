@@ -54,7 +54,8 @@ def exercise(name: str, answer: object, cases: Callable[[object], dict[str, obje
     try:
         problems = {label: _problem(result) for label, result in cases(answer).items()}
     except NotImplementedError as error:
-        if "not implemented for" not in str(error):  # so says PyTorch of a dtype that an operation cannot take
+        # So says PyTorch of a dtype, or a layout, that an operation cannot take.
+        if not any(said in str(error) for said in ("not implemented for", "Could not run")):
             return Verdict(name, "not attempted")
         return _raised(name, error)
     except (Exception, SystemExit) as error:  # whatever a learner's code raises is an answer, not a crash

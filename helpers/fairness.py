@@ -30,12 +30,11 @@ def scores(log_odds: np.ndarray, ordinary: np.ndarray) -> np.ndarray:
         A classifier that says the same of all ordinary texts: it has no unit.
     """
     found = [np.asarray(one) for one in (log_odds, ordinary)]
-    if any(one.ndim != 2 or one.dtype.kind not in "fiu" for one in found) or len(found[0]) != len(found[1]):
+    tables = all(one.ndim == 2 and one.dtype.kind in "fiu" and one.size for one in found)
+    if not tables or len(found[0]) != len(found[1]):
         given = " and ".join(f"{one.dtype} {list(one.shape)}" for one in found)
         raise ValueError(f"log_odds and ordinary are {given}: give numbers [s, n] and [s, m], of the same s seeds.")
-    log_odds, ordinary = found
-    if not ordinary.size:
-        raise ValueError("ordinary holds no text: give log-odds of ordinary texts, which have a spread.")
+    log_odds, ordinary = found[0], arguments.numbers("ordinary", found[1], "[s, m]")
     spread = ordinary.std(axis=1, keepdims=True)
     if not (np.isfinite(log_odds).all() and (spread > LEAST_SPREAD).all()):
         raise ValueError(f"Log-odds must be numbers that spread over ordinary texts; one spread is {spread.min():.2g}.")

@@ -51,7 +51,7 @@ class Eraser:
 
     def __init__(self, model: Classifier, texts: list[str], by: str = "deletion"):
         if by not in ["deletion", "hiding"]:
-            raise ValueError(f"by is {by!r}: choose 'deletion' or 'hiding'.")
+            raise ValueError(f"by is {arguments.brief(by)}: choose 'deletion' or 'hiding'.")
         self.model, self.by = model, by
         self.tokens = model.encoder.tokens(texts, model.max_length)
         special = around(model.encoder)
