@@ -567,6 +567,7 @@ def test_parts_are_rows_of_both_classes_without_a_common_one(examples):
 
     for bad in (TRAIN.astype(float), TRAIN[None], None, "train", slice(0, 8), LABELS > 0, 8, [0.5, 1], ["0", "1"]):
         refused(lambda bad=bad: heads.check_parts(N, LABELS, bad, CHOOSE), "training part", "row numbers")
+    refused(lambda: heads.check_parts(N, LABELS, [-1, -2], CHOOSE), "rows -2 to -1", "the texts are 0 to 11")
     for one in (0, 1):  # one class only
         refused(lambda one=one: heads.check_parts(N, LABELS * 0 + one, TRAIN, CHOOSE), "both classes", f"has {one}")
 
