@@ -1,5 +1,6 @@
 # make course   the environment, every chapter executed, the book
-# make test     the same environment, every test
+# make test     the same environment, the tests, and every notebook at a small scale
+# make slow     the tests that take long, or kill processes: .ci/run runs both
 # make lab      JupyterLab
 # make grid     every experiment of one scale: make grid SCALE=full on a machine with a GPU and the network
 # make studies  the long runs of chapters 6 to 9
@@ -31,16 +32,22 @@ INSTALLED := .venv/.installed
 # JupyterLab would ask whether it may fetch news, and whether there is a newer version.
 QUIET := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 TESTERS := .venv/.testers
+# Two processes, a file of tests each, with one thread each: on two cores more threads only wait for each other.
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(RUN) pytest -n $(WORKERS) --dist loadfile
 
-.PHONY: course test lab grid studies drift smollm2 llama-server class bundle bench book clean
+.PHONY: course test slow lab grid studies drift smollm2 llama-server class bundle bench book clean
 
 course: $(INSTALLED)
 	$(RUN) tools.notebooks execute
 	$(RUN) tools.book
 
 test: $(TESTERS)
-	$(RUN) pytest tests
-	COURSE_SCALE=smoke $(RUN) pytest --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg notebooks
+	$(PYTEST) -m "not slow" tests
+	COURSE_SCALE=smoke $(PYTEST) --nbval-lax --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg notebooks
+
+slow: $(TESTERS)
+	$(PYTEST) -m slow tests
 
 lab: $(INSTALLED)
 	$(RUN) jupyterlab --notebook-dir notebooks $(QUIET)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers import pooling
+from helpers.arguments import whole
 from helpers.pooling import Pooling
 
 
@@ -24,7 +25,7 @@ class GatedAttention(Pooling):
 
     def __init__(self, dim: int, hidden: int = 64):
         super().__init__()
-        self.what, self.gate = nn.Linear(dim, hidden), nn.Linear(dim, hidden)
+        self.what, self.gate = nn.Linear(whole("dim", dim, 1), hidden), nn.Linear(dim, hidden)
         generator = torch.Generator().manual_seed(0)  # the same start whatever was drawn before
         for layer in (self.what, self.gate):
             nn.init.normal_(layer.weight, std=1 / math.sqrt(dim), generator=generator)
@@ -33,6 +34,7 @@ class GatedAttention(Pooling):
 
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the weight of each token, ``[n, T]``; padded places have 0."""
+        pooling.fits(self, states, self.what.in_features)
         states = states.to(self.score.dtype)
         seen = torch.tanh(self.what(states)) * torch.sigmoid(self.gate(states))  # [n, T, hidden]
         return (seen @ self.score).masked_fill(~mask, -math.inf).softmax(dim=1)
@@ -58,10 +60,12 @@ class LatentAttention(Pooling):
 
     def __init__(self, dim: int, entries: int = 64):
         super().__init__()
-        self.keys = nn.Parameter(torch.randn(entries, dim, generator=torch.Generator().manual_seed(0)) / math.sqrt(dim))
+        generator = torch.Generator().manual_seed(0)
+        self.keys = nn.Parameter(torch.randn(entries, whole("dim", dim, 1), generator=generator) / math.sqrt(dim))
         self.values = nn.Parameter(torch.zeros(entries, dim))
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        pooling.fits(self, states, self.keys.shape[1])
         keys, values = self.keys.to(states.dtype), self.values.to(states.dtype)
         found = (states @ keys.T / math.sqrt(states.shape[-1])).softmax(dim=-1) @ values  # [n, T, r] @ [r, d]
         return pooling.Mean().pool(torch.where(mask.unsqueeze(-1), states + found, 0), mask)
@@ -79,4 +83,4 @@ def make(name: str, dim: int) -> Pooling:
     ValueError
         Unknown name (the nearest is suggested).
     """
-    return MAKERS[name](dim) if name in MAKERS else pooling.make(name, dim)
+    return MAKERS[name](dim) if name in NAMES else pooling.make(name, dim)

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
-from helpers import declared, encoders, endpoints, served, verdicts
+from helpers import arguments, declared, encoders, endpoints, served, verdicts
 from helpers.recipes import Model, words
 from helpers.served import CLOSE, EXACT, HALF_PRECISION, TOLD_APART
 from helpers.verdicts import AGREES, CANNOT_TELL, CODES, MISPOOLED
@@ -85,6 +85,10 @@ def audit(
     quantized : bool
         Whether the server is known to use weights of few bits: then vectors that nearly fit are taken for right.
     """
+    requests = [arguments.texts(request) for request in requests]
+    vectors = torch.as_tensor(arguments.numbers("vectors", vectors, "[N, d]"), dtype=torch.float32)
+    if not requests or len(vectors) != sum(map(len, requests)):
+        raise ValueError(f"{len(vectors)} vectors do not fit {sum(map(len, requests))} texts: give one row a text.")
     ours = invariances is not None  # the texts are our own, and were asked for in every way
     if invariances is None:
         invariances = pd.DataFrame({"largest change": [], "holds": []})

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from helpers import arguments
 from helpers.sources import sha256_of
 
 # Weights as safetensors (or GGUF) only: a pickle can run code when it is opened.
@@ -88,15 +90,22 @@ class Encoder:
         Raises
         ------
         ValueError
-            The model does not have so many positions, or a text without a token (an empty one in GPT-2).
+            The model does not have so many positions, a text without a token (an empty one in GPT-2), or no texts.
         """
-        if not 1 < max_length <= self.max_length:
-            raise ValueError(f"max_length is {max_length}: {self.name} takes 2 to {self.max_length}.")
+        texts, max_length = arguments.texts(texts), self.length(max_length)
         tokens = self.tokenizer(texts, truncation=True, max_length=max_length)["input_ids"]
         for row, text, found in zip(rows or range(len(texts)), texts, tokens, strict=True):
             if not found:
                 raise ValueError(f"Row {row}: {self.name} makes no token of the text {text[:60]!r}.")
         return tokens
+
+    def length(self, max_length: int) -> int:
+        """Return a `max_length` that the model has positions for, or raise what `tokens` says."""
+        whole = isinstance(max_length, Integral) and not isinstance(max_length, bool)
+        if not whole or not 1 < max_length <= self.max_length:
+            given = arguments.brief(max_length) if not whole else max_length
+            raise ValueError(f"max_length is {given}: {self.name} takes 2 to {self.max_length}, a whole number.")
+        return int(max_length)
 
     def pad(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the token numbers ``[n, T]`` and the mask ``[n, T]`` (bool) of some texts, on the model's device.

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 
+import numpy as np
 import torch
 
 from helpers import progress
 
 TOLERANCE = 1e-5  # float32 results of a few additions: far above rounding, far below a mistake
+LONGEST = 300  # characters of what an answer says of itself
 
 MARKS = {"passed": "✔", "failed": "✘", "not attempted": "○"}
 
@@ -52,10 +54,11 @@ def exercise(name: str, answer: object, cases: Callable[[object], dict[str, obje
     try:
         problems = {label: _problem(result) for label, result in cases(answer).items()}
     except NotImplementedError as error:
-        if "not implemented for" not in str(error):  # so says PyTorch of a dtype that an operation cannot take
+        # So says PyTorch of a dtype, or a layout, that an operation cannot take.
+        if not any(said in str(error) for said in ("not implemented for", "Could not run")):
             return Verdict(name, "not attempted")
         return _raised(name, error)
-    except Exception as error:  # whatever a learner's code raises is an answer, not a crash
+    except (Exception, SystemExit) as error:  # whatever a learner's code raises is an answer, not a crash
         return _raised(name, error)
     if not problems:
         return Verdict(name, "failed", ["✘ nothing was checked: this exercise has no cases"])
@@ -76,8 +79,18 @@ def _kept(name: str) -> list[str]:
 
 def _raised(name: str, error: Exception) -> Verdict:
     # The commonest slip with max: it returns (values, indices), and the trouble shows only later.
-    pair = " (your function returned a pair, values and indices: take .values)" if "return_types" in str(error) else ""
-    return Verdict(name, "failed", [f"✘ your answer raised {type(error).__name__}: {error}{pair}"])
+    said = _line(str, error)
+    pair = " (your function returned a pair, values and indices: take .values)" if "return_types" in said else ""
+    return Verdict(name, "failed", [f"✘ your answer raised {type(error).__name__}: {said}{pair}"])
+
+
+def _line(written: Callable[[object], str], thing: object) -> str:
+    """What an answer calls itself, in a line that a page can show."""
+    try:
+        said = " ".join(written(thing).split())
+    except Exception:  # its own __str__ or __repr__ is wrong
+        said = f"(a {type(thing).__name__} that cannot be written)"
+    return (said if len(said) <= LONGEST else f"{said[:LONGEST]}…").encode(errors="replace").decode()
 
 
 def _problem(result: object) -> str | None:
@@ -88,10 +101,12 @@ def _problem(result: object) -> str | None:
     if got is None:
         return "got None: does your function return its result?"
     try:
+        if any(value.is_complex() if isinstance(value, torch.Tensor) else np.iscomplexobj(value) for value in result):
+            raise TypeError("as real numbers they would lose a half")
         got, expected = (torch.as_tensor(value, dtype=torch.float64) for value in (got, expected))
     except (TypeError, ValueError, RuntimeError):
         same = got == expected
-        return None if isinstance(same, bool) and same else f"got {got!r}, expected {expected!r}"
+        return None if isinstance(same, bool) and same else f"got {_line(repr, got)}, expected {_line(repr, expected)}"
     if got.shape != expected.shape:
         shapes = f"got the shape {list(got.shape)}, expected {list(expected.shape)}"
         return f"{shapes}: {_brief(got)} instead of {_brief(expected)}"

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from helpers.encoders import TOKEN_BUDGET, Encoder, by_length
+from helpers.arguments import brief
+from helpers.encoders import TOKEN_BUDGET, Encoder, by_length, loaded
 from helpers.heads import PooledProbe, Probe
 from helpers.pooling import Pooling
 
@@ -66,8 +67,9 @@ class Classifier(nn.Module):
         self, encoder: Encoder, transformer: PreTrainedModel, pooling: Pooling, head: Probe | Normed, max_length: int
     ):
         super().__init__()
+        loaded(encoder)
         self.transformer, self.pooling, self.head = transformer, pooling, head
-        self.max_length, self.encoder = max_length, encoder
+        self.max_length, self.encoder = encoder.length(max_length), encoder
         self.to(encoder.model.device)
 
     def states(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -86,7 +88,7 @@ class Classifier(nn.Module):
 
     def logits(self, texts: list[str]) -> Tensor:
         """Return the log-odds of *positive* for each text, ``[n]``."""
-        if not texts:
+        if isinstance(texts, list) and not texts:
             raise ValueError("There is no text to answer: give one or more.")
         return self.logits_of_tokens(self.encoder.tokens(texts, self.max_length))
 
@@ -124,4 +126,6 @@ def frozen(encoder: Encoder, probed: PooledProbe, max_length: int) -> Classifier
     probed : PooledProbe
         From `heads.fit_pooling`, or a pooling without weights and the probe on its vectors, joined.
     """
+    if not isinstance(probed, PooledProbe):
+        raise ValueError(f"probed is {brief(probed)}: give a heads.PooledProbe, a pooling and a probe together.")
     return Classifier(encoder, encoder.model, copy.deepcopy(probed.pooling), copy.deepcopy(probed.probe), max_length)

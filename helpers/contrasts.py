@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 
+from helpers.arguments import number, numbers
 from helpers.evaluation import ALPHA, POWER, Interval, correctness
 
 
@@ -41,6 +42,9 @@ class Contrast:
 
     def detectable(self, level: float = ALPHA) -> float:
         """Return the difference that a test at this level would reveal with 80% power; missing without any variance."""
+        level = number("level", level, 0, 1)
+        if not 0 < level < 1:
+            raise ValueError(f"level is {level:g}: it lies between 0 and 1, as 0.05 does.")
         if not self.error:
             return float("nan")
         critical = float(stats.t.ppf(1 - level / 2, self.freedom))
@@ -49,6 +53,7 @@ class Contrast:
 
     def p_within(self, margin: float) -> float:
         """Return p of "the difference is not within ± margin" (two one-sided tests, Schuirmann 1987)."""
+        margin = number("margin", margin, 0)
         if not self.error:
             return 1.0
         return float(stats.t.sf((margin - abs(self.effect.value)) / self.error, self.freedom))
@@ -81,6 +86,16 @@ def between(
         Which texts belong to each group; none to both.
     """
     values = _weighted(labels, predictions, weights)
+    try:
+        groups = np.array([np.asarray(group) for group in groups])
+    except (TypeError, ValueError) as error:
+        raise ValueError("groups must be two arrays of True and False, one for each text.") from error
+    if groups.dtype != bool or groups.shape != (2, values.shape[1]):  # row numbers would choose other texts
+        given = f"{groups.dtype} of shape {list(groups.shape)}"
+        raise ValueError(f"groups is {given}: give True and False, in two arrays of {values.shape[1]} texts.")
+    if (groups.sum(axis=1) < 2).any() or groups.all(axis=0).any():
+        sizes = " and ".join(map(str, groups.sum(axis=1)))
+        raise ValueError(f"The groups have {sizes} texts: give each two or more, and no text to both.")
     one, other = (values[:, group] for group in groups)  # [s, n] -> [s, n of the group]
     by_seed = one.mean(axis=1) - other.mean(axis=1)
     samples = [by_seed, one.mean(axis=0), other.mean(axis=0)]
@@ -90,6 +105,9 @@ def between(
 
 def _weighted(labels: np.ndarray, predictions: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     """The weighted sum of what is right, ``[s, n]``."""
+    weights = numbers("weights", weights, "[methods]")
+    if len(weights) != len(predictions) or not len(weights):
+        raise ValueError(f"{len(weights)} weights do not fit {len(predictions)} methods: give one weight a method.")
     right = [correctness(labels, part) for part in predictions]
     if len({part.shape for part in right}) > 1 or len(right[0]) < 2:
         given = ", ".join(str(len(part)) for part in right)
@@ -99,6 +117,9 @@ def _weighted(labels: np.ndarray, predictions: Sequence[np.ndarray], weights: Se
 
 def over(values: np.ndarray) -> Contrast:
     """Return the mean of some values ``[s, n]``, of which both the seeds and the texts (or words, …) are samples."""
+    values = numbers("values", values, "[s, n]")
+    if min(values.shape) < 2:
+        raise ValueError(f"values has the shape {list(values.shape)}: give two seeds and two texts, or more.")
     by_text, by_seed = values.mean(axis=0), values.mean(axis=1)
     variances = np.array([part.var(ddof=1) / part.size for part in (by_text, by_seed)])
     return sampled(float(values.mean()), variances, np.array(values.T.shape) - 1)
@@ -116,6 +137,7 @@ def over_groups(values: np.ndarray, groups: np.ndarray) -> Contrast:
     groups : ndarray of int, shape [n]
         Which group each value is of; two or more groups.
     """
+    values, groups = _grouped(values, groups)
     return _over(values, *_of_groups(values.mean(axis=0), groups))
 
 
@@ -130,12 +152,23 @@ def over_crossed(values: np.ndarray, groups: np.ndarray, others: np.ndarray) -> 
     values : ndarray, shape [s, n]
     groups, others : ndarray of int, each of shape [n]
     """
+    values, groups = _grouped(values, groups)
+    others = _grouped(values, others)[1]
     both = np.unique(np.stack([groups, others]), axis=1, return_inverse=True)[1].reshape(-1)
     by_value = values.mean(axis=0)
     kinds = [_of_groups(by_value, groups), _of_groups(by_value, others)]
     added = sum(variance for variance, _ in kinds) - _of_groups(by_value, both)[0]
     largest = max(variance for variance, _ in kinds)  # where the sum is less than one of them, or negative
     return _over(values, max(added, largest), min(freedom for _, freedom in kinds))
+
+
+def _grouped(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values as an array, and the group of each as a number from 0."""
+    values, groups = numbers("values", values, "[s, n]"), np.asarray(groups)
+    if groups.shape != values.shape[1:] or not values.size:
+        shapes = f"groups of shape {list(groups.shape)} do not fit values of shape {list(values.shape)}"
+        raise ValueError(f"{shapes}: give each of the n values of [s, n] a group.")
+    return values, np.unique(groups, return_inverse=True)[1]
 
 
 def _of_groups(by_value: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
@@ -160,7 +193,9 @@ def combined(parts: Sequence[Contrast], weights: Sequence[float]) -> Contrast:
 
     They are taken as independent: under one seed's number, runs on two data sets draw other texts in other batches.
     """
-    weights = np.array(weights)
+    weights = numbers("weights", weights, "[parts]")
+    if len(weights) != len(parts) or not len(weights):
+        raise ValueError(f"{len(weights)} weights do not fit {len(parts)} contrasts: give one weight a contrast.")
     mean = float(weights @ [part.effect.value for part in parts])
     variances = (weights * [part.error for part in parts]) ** 2
     return sampled(mean, variances, np.array([part.freedom for part in parts]))

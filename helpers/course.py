@@ -101,7 +101,7 @@ def start(scale: str | None = None) -> Session:
         Unknown scale (the nearest is suggested).
     """
     scale = scale or os.environ.get("COURSE_SCALE") or "laptop"
-    if scale not in SCALES:
+    if scale not in list(SCALES):
         raise unknown("scale", scale, list(SCALES))
     if "google.colab" in sys.modules:
         _on_colab()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from helpers import cache, course, sources
+from helpers import arguments, cache, course, sources
 
 NAMES = ("imdb", "rotten_tomatoes")
 SPLITS = ("train", "validation", "test")
@@ -56,7 +56,7 @@ def load(name: str, split: str, scale: str = "laptop") -> datasets.Dataset:
         The package is not installed, or the hub cannot be reached.
     """
     for what, given, known in (("data set", name, NAMES), ("split", split, SPLITS), ("scale", scale, course.SCALES)):
-        if given not in known:
+        if given not in list(known):
             raise sources.unknown(what, given, list(known))
     table = _published(name) if scale == "full" else _embedded(name)
     table = table[table.split == split].sort_values(["id", "text"])
@@ -67,7 +67,7 @@ def load(name: str, split: str, scale: str = "laptop") -> datasets.Dataset:
 
 def content_id(text: str) -> str:
     """Return the first 16 hexadecimal digits of the text's sha256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(arguments.text(text).encode()).hexdigest()[:16]
 
 
 def near_duplicates(texts: list[str], near: float = NEAR, shingle: int = SHINGLE) -> np.ndarray:
@@ -82,6 +82,8 @@ def near_duplicates(texts: list[str], near: float = NEAR, shingle: int = SHINGLE
     -------
     ndarray of int, shape [n]
     """
+    texts, shingle = arguments.texts(texts), arguments.whole("shingle", shingle, 1)
+    near = arguments.number("near", near, 0, 1)
     words: dict[str, int] = {}
     numbers, starts = [], []
     for text in texts:

@@ -7,12 +7,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from helpers import contrasts, sources
+from helpers import arguments, contrasts, sources
 from helpers.contrasts import Contrast
 
 LEXICON = sources.Package(
@@ -154,10 +155,13 @@ def plant(texts: Sequence[str], labels: np.ndarray, word: str, strength: float, 
         Share of the positive texts that get it; the negative ones get it with one minus that. 0.5 plants nothing.
     seed : int
     """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength is {strength}: it is a share, 0 to 1.")
-    chance = np.where(np.asarray(labels) == 1, strength, 1 - strength)
-    rng = np.random.default_rng(seed)
+    if not isinstance(strength, Real) or not 0 <= strength <= 1:
+        raise ValueError(f"strength is {strength!r}: it is a share, 0 to 1.")
+    texts, labels = arguments.texts(texts), np.asarray(labels)
+    if labels.shape != (len(texts),) or not np.isin(labels, (0, 1)).all():
+        raise ValueError(f"labels of shape {list(labels.shape)} for {len(texts)} texts: give one a text, 0 or 1.")
+    chance = np.where(labels == 1, strength, 1 - strength)
+    rng = np.random.default_rng(arguments.seed(seed))
     chosen, at = rng.random(len(texts)) < chance, rng.random(len(texts))
     return [_put(text, word, place) if yes else text for text, yes, place in zip(texts, chosen, at, strict=True)]
 

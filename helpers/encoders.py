@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 from pathlib import Path
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
-from helpers import cache, checkpoints, memory, sources
+from helpers import arguments, cache, checkpoints, memory, sources
 from helpers.checkpoints import Encoder
 
 MODELS = Path(__file__).parent / "models"  # the course's own
@@ -112,7 +114,7 @@ def load(name: str, revision: str | None = None) -> Encoder:
 def untrained(encoder: Encoder, seed: int = 0) -> Encoder:
     """Return the same architecture with random weights, as the library starts it: the control of every probe."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(arguments.seed(seed))
         model = type(encoder.model)(encoder.model.config)
     fingerprint = hashlib.sha256(f"untrained {seed} {encoder.fingerprint}".encode()).hexdigest()[:16]
     model = model.to(encoder.model.device).eval().requires_grad_(False)
@@ -139,17 +141,25 @@ def encode(encoder: Encoder, texts: list[str], max_length: int = 256, layer: int
     Raises
     ------
     ValueError
-        No text, an entry that is no text, a text without a token (an empty one in GPT-2), a `max_length`
+        No text, an entry that is no text (named), a text without a token (an empty one in GPT-2), a `max_length`
         that the model has no positions for, or a layer that it does not have.
     """
-    if not -encoder.layers - 1 <= layer <= encoder.layers:
-        raise ValueError(f"layer is {layer}: {encoder.name} has 0 to {encoder.layers}, or -1 for the last.")
-    return _encode(encoder, texts, max_length, [layer % (encoder.layers + 1)])[0]
+    most = loaded(encoder).layers
+    if isinstance(layer, bool) or not isinstance(layer, Integral) or not -most - 1 <= layer <= most:
+        raise ValueError(f"layer is {layer!r}: {encoder.name} has 0 to {most}, or -1 for the last.")
+    return _encode(encoder, texts, max_length, [int(layer) % (most + 1)])[0]
 
 
 def encode_layers(encoder: Encoder, texts: list[str], max_length: int = 256) -> list[TokenStates]:
     """Return the token states of every layer, 0 to L, from one pass. Parameters and errors as in `encode`."""
-    return _encode(encoder, texts, max_length, list(range(encoder.layers + 1)))
+    return _encode(encoder, texts, max_length, list(range(loaded(encoder).layers + 1)))
+
+
+def loaded(encoder: Encoder) -> Encoder:
+    """Return an encoder; refuse its name, or a model alone."""
+    if not isinstance(encoder, Encoder):
+        raise ValueError(f"encoder is {arguments.brief(encoder)}: give what encoders.load('mini-bert') returns.")
+    return encoder
 
 
 def by_length(lengths: list[int], token_budget: int) -> list[list[int]]:
@@ -184,6 +194,10 @@ def folder(name: str, revision: str | None = None, more: Sequence[str] = ()) -> 
     more : sequence of str
         Patterns of further files to fetch.
     """
+    if not isinstance(name, str | Path) or not str(name).strip():
+        raise sources.unknown("encoder", name, list(REGISTRY))
+    if not isinstance(revision, str | None):
+        raise ValueError(f"revision is {arguments.brief(revision)}: give the hash of a commit, as text.")
     source, files = REGISTRY.get(name), [*checkpoints.FILES, *more]
     if isinstance(source, sources.Package):
         return sources.from_package(source)
@@ -191,7 +205,7 @@ def folder(name: str, revision: str | None = None, more: Sequence[str] = ()) -> 
         return sources.from_hub(source, files)
     if isinstance(source, Path):  # a model of the course's own, in this repository
         return sources.from_repository(source) if source.is_dir() else source
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # a name too long for a path is none
         return Path(name)
     if "/" in str(name) and revision:
         return sources.from_hub(sources.Hub(name, revision), files)
@@ -213,8 +227,7 @@ def _shelf(encoder: Encoder, max_length: int, layer: int) -> cache.Shelf:
 
 
 def _encode(encoder: Encoder, texts: list[str], max_length: int, layers: list[int]) -> list[TokenStates]:
-    if isinstance(texts, str) or not (texts := list(texts)) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("encode needs a list of one or more strings.")
+    texts, max_length = arguments.texts(texts), encoder.length(max_length)
     shelves = {layer: _shelf(encoder, max_length, layer) for layer in layers}
     keys = [_key(text) for text in texts]
     wanted = frozenset(keys)
@@ -226,6 +239,8 @@ def _encode(encoder: Encoder, texts: list[str], max_length: int, layers: list[in
     if missing:
         _compute(encoder, missing, max_length, shelves)
         found = {layer: shelf.find(wanted) for layer, shelf in shelves.items()}
+        if any(len(places) < len(wanted) for places in found.values()):
+            raise OSError(f"States that were just written to {cache.root()} are gone: was it cleared? Run this again.")
     return [TokenStates(encoder, texts, max_length, layer, [found[layer][key] for key in keys]) for layer in layers]
 
 

@@ -11,6 +11,8 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from helpers import arguments
+
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 POWER = 0.80
@@ -60,13 +62,19 @@ def correctness(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     ValueError
         The shapes do not fit, a label is neither 0 nor 1, or a probability is missing or outside 0 to 1.
     """
-    labels, probabilities = np.asarray(labels), np.atleast_2d(np.asarray(probabilities, float))
-    if labels.ndim != 1 or probabilities.ndim != 2 or probabilities.shape[-1] != len(labels):
-        raise ValueError(f"{len(labels)} labels do not fit predictions of shape {probabilities.shape}: give [s, n].")
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError("Labels must be 0 (negative) or 1 (positive).")
-    if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        raise ValueError("Probabilities must lie between 0 and 1, and none may be missing.")
+    try:
+        labels, probabilities = np.asarray(labels), np.atleast_2d(np.asarray(probabilities, float))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"Labels and probabilities must be numbers: {str(error).split('.')[0][:100]}.") from error
+    if labels.ndim != 1 or probabilities.ndim != 2 or probabilities.shape[-1] != len(labels) or not probabilities.size:
+        fit = f"{labels.size} labels do not fit predictions of shape {probabilities.shape}"
+        raise ValueError(f"{fit}: give one or more labels [n], and predictions [s, n].")
+    if (wrong := np.flatnonzero(~np.isin(labels, (0, 1)))).size:
+        got = labels[wrong[:1]].tolist()[0]
+        raise ValueError(f"Labels must be 0 (negative) or 1 (positive), and row {wrong[0]} is {arguments.brief(got)}.")
+    if (wrong := np.argwhere(~((probabilities >= 0) & (probabilities <= 1)))).size:
+        what = f"text {wrong[0, 1]} has {probabilities[tuple(wrong[0])]}"
+        raise ValueError(f"Probabilities must lie between 0 and 1, none may be missing, and {what}.")
     return ((probabilities > 0.5) == labels).astype(float)
 
 
@@ -85,7 +93,9 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
     ----------
     labels, probabilities : ndarray, shape [n]
     """
-    correctness(labels, probabilities)  # its checks
+    if len(correctness(labels, probabilities)) > 1:  # its checks
+        raise ValueError(f"probabilities has the shape {np.shape(probabilities)}: give one set of predictions, [n].")
+    labels, probabilities, bins = np.asarray(labels), np.ravel(probabilities), arguments.whole("bins", bins, 1)
     number = np.minimum((np.asarray(probabilities, float) * bins).astype(int), bins - 1)  # [n]: 1.0 is in the last bin
     gaps = np.bincount(number, np.asarray(probabilities, float) - labels, minlength=bins)  # sums of p - y
     return float(np.abs(gaps).sum() / len(number))
@@ -137,8 +147,10 @@ def compare_all(labels: np.ndarray, predictions: dict[str, np.ndarray], referenc
         with one seed), difference, difference_low, difference_high, p_holm, detectable. The
         reference's row has no difference.
     """
-    if reference not in predictions:
-        raise ValueError(f"The reference {reference!r} is not among {', '.join(predictions)}.")
+    if not isinstance(predictions, dict):
+        raise ValueError(f"predictions is {arguments.brief(predictions)}: give a dict, from a method's name to [s, n].")
+    if reference not in list(predictions):
+        raise ValueError(f"The reference {reference!r} is not among {', '.join(map(str, predictions))}.")
     if len(predictions) < 2:
         raise ValueError(f"There is nothing to compare {reference!r} with: give two methods or more.")
     rows = {}
@@ -163,6 +175,9 @@ def compare_all(labels: np.ndarray, predictions: dict[str, np.ndarray], referenc
 
 def holm(p: np.ndarray) -> np.ndarray:
     """Return the p values corrected together by Holm's step-down method (statsmodels)."""
+    p = arguments.numbers("p", p, "[tests]")
+    if (wrong := p[(p < 0) | (p > 1)]).size:
+        raise ValueError(f"p holds {wrong[0]:g}: a p value is from 0 to 1.")
     return multipletests(p, ALPHA, method="holm")[1]
 
 
@@ -173,11 +188,12 @@ def smallest_detectable_difference(disagree: float, n: int) -> float:
     one of the two methods is right (Connor 1987, "Sample size for testing differences in proportions for
     the paired-sample design").
     """
+    disagree, n = arguments.number("disagree", disagree, 0, 1), arguments.whole("n", n, 1)
     return float((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * np.sqrt(disagree / n))
 
 
 def _bca_mean(values: np.ndarray, seed: int) -> Interval:
-    mean = float(values.mean())
+    seed, mean = arguments.seed(seed), float(values.mean())
     if np.ptp(values) == 0:  # all texts alike: every resample gives the same mean, and BCa divides by zero
         return Interval(mean, mean, mean)
     found = stats.bootstrap(

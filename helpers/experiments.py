@@ -152,10 +152,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cluster", metavar="ADDRESS", help="of a dask.distributed scheduler")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the table")
     chosen = parser.parse_args(arguments)
+    if chosen.processes < 1:  # the runs would wait for a worker for ever
+        parser.error(f"--processes is {chosen.processes}: give 1 or more.")
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        parser.error(f"The folder {chosen.out} cannot be made ({error.strerror}): give another --out.")
+        parser.error(f"--out {chosen.out} cannot be a folder ({error.strerror}): give another one.")
     many = None
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # set by `accelerate launch`; the first process encodes for hours
         many = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))

@@ -10,6 +10,7 @@ from captum.attr import IntegratedGradients
 from torch import Tensor
 
 from helpers import pooling as poolings
+from helpers.arguments import brief
 from helpers.classifiers import Classifier, Normed
 from helpers.encoders import TOKEN_BUDGET, Encoder, by_length
 from helpers.heads import Probe
@@ -113,6 +114,7 @@ def contributions(
     ValueError
         As in `shares`, and in `Pooling`.
     """
+    poolings.check(states, mask)
     clean = torch.where(mask.unsqueeze(-1), states, 0).double()
     with torch.autocast(states.device.type, enabled=False):
         pooled = pooling(clean, mask)  # [n, k d]
@@ -185,6 +187,7 @@ def integrated_gradients(model: Classifier, ids: Tensor, mask: Tensor) -> tuple[
         They still leave more than 5% (of the difference, or of 0.2 where it is smaller) after 1,024 steps.
     """
     table = model.transformer.get_input_embeddings()
+    _check_tokens(ids, mask, len(table.weight))
     words, nothing = table(ids).detach(), baseline(model.encoder, ids)
 
     def answer(vectors: Tensor, mask: Tensor) -> Tensor:
@@ -206,3 +209,12 @@ def integrated_gradients(model: Classifier, ids: Tensor, mask: Tensor) -> tuple[
         steps *= 2
     row = int((left.abs() / allowed).argmax())
     raise ValueError(f"Row {row}: integrated gradients leave {float(left[row]):+.3f} after {MOST_STEPS} steps.")
+
+
+def _check_tokens(ids: Tensor, mask: Tensor, most: int) -> None:
+    tensors = isinstance(ids, Tensor) and isinstance(mask, Tensor)
+    if not tensors or ids.ndim != 2 or ids.shape != mask.shape or mask.dtype != torch.bool or ids.dtype != torch.long:
+        given = [f"{one.dtype} {list(one.shape)}" if isinstance(one, Tensor) else brief(one) for one in (ids, mask)]
+        raise ValueError(f"ids is {given[0]} and mask is {given[1]}: give what the encoder's pad returns, [n, T] each.")
+    if not ids.numel() or not 0 <= int(ids.min()) <= int(ids.max()) < most:
+        raise ValueError(f"ids must hold one text or more, of token numbers 0 to {most - 1}: take the same encoder's.")

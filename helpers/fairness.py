@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from helpers import contrasts
+from helpers import arguments, contrasts
 from helpers.contrasts import Contrast
 from helpers.templates import Sentence
 
@@ -29,6 +29,12 @@ def scores(log_odds: np.ndarray, ordinary: np.ndarray) -> np.ndarray:
     ValueError
         A classifier that says the same of all ordinary texts: it has no unit.
     """
+    found = [np.asarray(one) for one in (log_odds, ordinary)]
+    tables = all(one.ndim == 2 and one.dtype.kind in "fiu" and one.size for one in found)
+    if not tables or len(found[0]) != len(found[1]):
+        given = " and ".join(f"{one.dtype} {list(one.shape)}" for one in found)
+        raise ValueError(f"log_odds and ordinary are {given}: give numbers [s, n] and [s, m], of the same s seeds.")
+    log_odds, ordinary = found[0], arguments.numbers("ordinary", found[1], "[s, m]")
     spread = ordinary.std(axis=1, keepdims=True)
     if not (np.isfinite(log_odds).all() and (spread > LEAST_SPREAD).all()):
         raise ValueError(f"Log-odds must be numbers that spread over ordinary texts; one spread is {spread.min():.2g}.")
@@ -56,7 +62,9 @@ def score_gaps(sentences: Sequence[Sentence], found: np.ndarray) -> pd.DataFrame
         Index test: "name: female − male", the same for kin and pronoun, and each nation minus the mean of all; then the
         same between positive and negative templates. Columns effect (`Interval`), p (not corrected).
     """
-    frame, rows = pd.DataFrame(sentences), {}
+    frame, rows, found = pd.DataFrame(sentences), {}, arguments.numbers("found", found, "[s, n]")
+    if not len(frame) or found.shape[1] != len(frame):
+        raise ValueError(f"found has {found.shape[1]} scores of {len(frame)} sentences: give one score a sentence.")
     for slot, part in frame.groupby("slot", sort=False):
         cube = {group: _cube(part[part.group == group], found) for group in part.group.unique()}  # [s, t, f]
         emotion = part.groupby("template").emotion.first()
@@ -136,5 +144,6 @@ def leaning(text: str) -> str:
 
     A rule about words. It does not know who is meant, or who wrote the text.
     """
-    she, he = (len(re.findall(rf"\b(?:{words})\b", text.lower())) for words in ("she|her|hers", "he|him|his"))
+    text = arguments.text(text).lower()
+    she, he = (len(re.findall(rf"\b(?:{words})\b", text)) for words in ("she|her|hers", "he|him|his"))
     return "neither" if she == he else "she" if she > he else "he"

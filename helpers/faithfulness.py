@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from helpers import arguments
 from helpers.classifiers import Classifier
 from helpers.evaluation import CONFIDENCE, RESAMPLES, Interval
 from helpers.explain import around
@@ -49,8 +50,8 @@ class Eraser:
     """
 
     def __init__(self, model: Classifier, texts: list[str], by: str = "deletion"):
-        if by not in ("deletion", "hiding"):
-            raise ValueError(f"by is {by!r}: choose 'deletion' or 'hiding'.")
+        if by not in ["deletion", "hiding"]:
+            raise ValueError(f"by is {arguments.brief(by)}: choose 'deletion' or 'hiding'.")
         self.model, self.by = model, by
         self.tokens = model.encoder.tokens(texts, model.max_length)
         special = around(model.encoder)
@@ -63,7 +64,7 @@ class Eraser:
 
     def toward(self, scores: Sequence[Tensor]) -> list[Tensor]:
         """Return scores for *positive* as scores for the predicted class of each text."""
-        return [sign * score for sign, score in zip(self.sign, scores, strict=True)]
+        return [sign * score for sign, score in zip(self.sign, self._fitting(scores), strict=True)]
 
     def erase(self, scores: Sequence[Tensor]) -> Erasure:
         """Return what happens without the tokens of the highest scores, and with them alone.
@@ -76,7 +77,7 @@ class Eraser:
             Of each text one score a token, for the class that it is predicted to have (see `toward`).
         """
         gone, stay, rng = [], [], np.random.default_rng(0)
-        for free, score in zip(self.free, scores, strict=True):
+        for free, score in zip(self.free, self._fitting(scores), strict=True):
             # Among equal scores the order is drawn: the order of the text would be an explanation of its own.
             order = sorted(rng.permutation(free).tolist(), key=lambda place: -float(score[place]))
             for share in SHARES:
@@ -87,7 +88,7 @@ class Eraser:
 
     def chance(self, seed: int = 0) -> Erasure:
         """Return the same for random orders of the tokens: the mean of ten."""
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(arguments.seed(seed))
         draws = [self.erase([torch.tensor(rng.random(len(part))) for part in self.tokens]) for _ in range(DRAWS)]
         return Erasure(*(np.mean([getattr(draw, name) for draw in draws], axis=0) for name in Erasure.__annotations__))
 
@@ -99,6 +100,17 @@ class Eraser:
         tokenizer = self.model.encoder.tokenizer
         nothing = tokenizer("")["input_ids"] or [tokenizer.pad_token_id]
         return self.before - (self.sign * self.model.logits_of_tokens([nothing])).sigmoid().numpy()
+
+    def _fitting(self, scores: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Refuse scores of other texts, or without any order."""
+        if not hasattr(scores, "__len__") or len(scores) != len(self.tokens):
+            given = len(scores) if hasattr(scores, "__len__") else arguments.brief(scores)
+            raise ValueError(f"scores is {given}: give one tensor for each of the {len(self.tokens)} texts.")
+        for row, (score, part) in enumerate(zip(scores, self.tokens, strict=True)):
+            found = arguments.numbers(f"Row {row} of scores", score[: len(part)] if np.ndim(score) else score, "[T]")
+            if len(found) < len(part):
+                raise ValueError(f"Row {row} has {len(part)} tokens and {len(found)} scores: give one score a token.")
+        return scores
 
     def _fall(self, gone: list[set[int]]) -> np.ndarray:
         """The fall in probability without some places, five variants of each text: ``[n, 5]``."""
@@ -142,6 +154,9 @@ def faithfulness(gained: np.ndarray, most: np.ndarray, seed: int = 0) -> Interva
     ValueError
         The model has nothing to lose that could be told from zero: compare its raw gains with chance instead.
     """
+    gained, most = arguments.numbers("gained", gained, "[n]"), arguments.numbers("most", most, "[n]")
+    if len(gained) != len(most) or len(most) < 2:
+        raise ValueError(f"gained has {len(gained)} texts and most has {len(most)}: give the same two or more of both.")
     if most.mean() < 3 * most.std(ddof=1) / len(most) ** 0.5:
         raise ValueError(f"Without its text the model's answer falls by {most.mean():+.3f} only: nothing to divide by.")
     return _ratio(gained, most, seed)
@@ -152,7 +167,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray, seed: int) -> Interval:
     found = stats.bootstrap(
         (part, whole), lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis), paired=True, vectorized=True,
         n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", batch=500,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(arguments.seed(seed)),
     ).confidence_interval  # fmt: skip
     return Interval(float(part.mean() / whole.mean()), float(found.low), float(found.high))
 
@@ -171,12 +186,23 @@ def concentration(scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     ValueError
         A text whose scores are all zero (named).
     """
+    for row, score in enumerate(scores if isinstance(scores, Tensor) else [scores]):
+        arguments.numbers(f"Row {row} of scores", score, "[T]")
+    if not isinstance(mask, Tensor) or mask.shape != scores.shape:
+        given = list(mask.shape) if isinstance(mask, Tensor) else arguments.brief(mask)
+        raise ValueError(f"mask is {given} and the scores are {list(scores.shape)}: give one True or False a score.")
     size = (scores.abs() * mask).double()
     whole = size.sum(dim=1, keepdim=True)
     if (empty := (whole == 0).nonzero()).numel():
         raise ValueError(f"Row {int(empty[0, 0])} has no score but zero: it rests on no token.")
     share = size / whole
     return 1 / share.square().sum(dim=1), share.max(dim=1).values
+
+
+def _rows(name: str, given: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        raise ValueError(f"{name} is {arguments.brief(given)}: give a list with one array of scores a text.")
+    return given
 
 
 def agreement(a: Sequence[np.ndarray], b: Sequence[np.ndarray], seed: int = 0) -> Interval:
@@ -192,13 +218,17 @@ def agreement(a: Sequence[np.ndarray], b: Sequence[np.ndarray], seed: int = 0) -
     ValueError
         Fewer than ten texts, or a score that is the same for all words.
     """
+    a, b = ([arguments.numbers(f"Row {row} of {name}", part, "[words]") for row, part in enumerate(given)]
+            for name, given in (("a", _rows("a", a)), ("b", _rows("b", b))))  # fmt: skip
+    if [len(part) for part in a] != [len(part) for part in b]:
+        raise ValueError("a and b have other texts, or texts of other lengths: give the same words to both.")
     if len(a) < 10 or any(np.ptp(np.concatenate(part)) == 0 for part in (a, b)):
         raise ValueError(f"{len(a)} texts, or a score without any order: ten texts are needed, and scores that differ.")
 
     def rank(rows: np.ndarray) -> float:
         return float(stats.spearmanr(*(np.concatenate([part[row] for row in rows]) for part in (a, b))).statistic)
 
-    rng, n = np.random.default_rng(seed), len(a)
+    rng, n = np.random.default_rng(arguments.seed(seed)), len(a)
     drawn = [rank(rng.integers(n, size=n)) for _ in range(999)]
     low, high = np.nanquantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(rank(np.arange(n)), float(low), float(high))

@@ -17,6 +17,7 @@ from matplotlib.transforms import Bbox
 from pandas.io.formats.style import Styler
 
 from helpers import evaluation
+from helpers.arguments import brief
 from helpers.cells import Cell
 from helpers.claims import Claim
 from helpers.evaluation import Interval
@@ -68,6 +69,8 @@ def show(figure: Figure, alt: str, frame: Bbox | None = None) -> None:
     ValueError
         The alt text is empty or a few words only.
     """
+    if not isinstance(figure, Figure):
+        raise ValueError(f"figure is {brief(figure)}: give the Figure, as plt.subplots returns it before the axes.")
     bundle = {"image/png": png(figure, frame), "text/plain": alt}
     display(bundle, metadata={"image/png": {"alt": described(alt)}}, raw=True)
     plt.close(figure)  # else Jupyter would show it a second time, without the description
@@ -103,8 +106,10 @@ def table(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = No
 
 def table_bundle(frame: pd.DataFrame, caption: str, formats: dict[str, str] | None = None) -> dict[str, str]:
     """Return what `table` displays: the table as HTML and as plain text."""
+    if not isinstance(frame, pd.DataFrame) or not isinstance(caption, str):
+        raise ValueError(f"frame is {brief(frame)} and caption {brief(caption)}: give a DataFrame and a text.")
     # The id comes from the caption: a random one, pandas' default, would make each run differ.
-    identity = hashlib.sha256(caption.encode()).hexdigest()[:8]
+    identity = hashlib.sha256(caption.encode(errors="replace")).hexdigest()[:8]
     # Pandas escapes cells and labels, but not the names above them.
     named = frame.rename_axis(index=_escaped, columns=_escaped)
     styler = Styler(named, uuid=identity, cell_ids=False, caption=escape(caption))
@@ -159,6 +164,7 @@ def intervals(effects: dict[str, Interval], xlabel: str, zero: float | None = No
     Figure, str
         And the alt text that tells its numbers.
     """
+    _estimates(effects)
     figure, axes = plt.subplots(figsize=(7.5, 1 + 0.36 * len(effects)))
     for row, effect in enumerate(reversed(effects.values())):
         axes.plot([effect.low, effect.high], [row, row], color="C0", linewidth=3)
@@ -171,6 +177,7 @@ def intervals(effects: dict[str, Interval], xlabel: str, zero: float | None = No
 
 def gaps(effects: dict[str, Interval], xlabel: str) -> tuple[Figure, str]:
     """Draw differences in accuracy as `intervals` does, in points as the tables give them, beside a line at zero."""
+    _estimates(effects)
     shown = {name: Interval(100 * gap.value, 100 * gap.low, 100 * gap.high) for name, gap in effects.items()}
     figure, _ = intervals(shown, f"{xlabel}, in points", zero=0)
     return figure, f"{xlabel}, in points: " + "; ".join(f"{name} {points(gap)}" for name, gap in effects.items()) + "."
@@ -261,9 +268,16 @@ def say(text: str) -> None:
 
 def described(alt: str) -> str:
     """Return an alt text that says something; refuse one that does not."""
-    if len(alt.split()) < 4:
+    if not isinstance(alt, str) or len(alt.split()) < 4:
         raise ValueError(f"The alt text {alt!r} is too short: say in a sentence what the figure shows.")
     return alt
+
+
+def _estimates(effects: dict[str, Interval]) -> None:
+    if not isinstance(effects, dict) or not effects:
+        raise ValueError(f"effects is {brief(effects)}: give a dict, from a name to its Interval.")
+    if wrong := [name for name, one in effects.items() if not isinstance(one, Interval)]:
+        raise ValueError(f"effects[{wrong[0]!r}] is {brief(effects[wrong[0]])}: give an evaluation.Interval.")
 
 
 def _escaped(name: object) -> str | None:

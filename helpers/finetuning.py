@@ -10,9 +10,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
-from helpers import memory
+from helpers import arguments, memory
 from helpers.classifiers import Classifier, Normed
-from helpers.encoders import Encoder, encode
+from helpers.encoders import Encoder, encode, loaded
 from helpers.heads import LEARNING_RATE, WEIGHT_DECAY, check_parts
 from helpers.pooling import Pooling, pool_all
 
@@ -83,6 +83,8 @@ def fine_tune(
     MemoryError
         A batch does not fit in memory.
     """
+    texts, seed, epochs = arguments.texts(texts), arguments.seed(seed), arguments.whole("epochs", epochs, 1)
+    rate, max_length = arguments.number("rate", rate, 0), loaded(encoder).length(max_length)
     labels, train, validation = check_parts(len(texts), labels, train, validation)
     accelerator = Accelerator(  # under `accelerate launch` it also says which GPU is this process's own
         cpu=encoder.model.device.type == "cpu",

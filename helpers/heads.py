@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor, nn
 
+from helpers import arguments
 from helpers.encoders import TokenStates
 from helpers.pooling import Pooling, pool_all
 
@@ -55,7 +56,7 @@ class Probe(nn.Module):
     @torch.no_grad()
     def probabilities(self, vectors: Tensor) -> np.ndarray:
         """Return the probability of *positive* for each text, ``[n]``."""
-        return self(vectors).sigmoid().numpy()
+        return self(_checked(vectors, len(self.center))).sigmoid().numpy()
 
 
 class PooledProbe(nn.Module):
@@ -93,6 +94,7 @@ def fit_probe(vectors: Tensor, labels: np.ndarray, train: np.ndarray, validation
         A training or validation part without both classes, a row in both parts, labels that do not fit the
         texts, or vectors that are not finite.
     """
+    vectors = _checked(vectors).detach()  # pooled where gradients are on, they would bring their graph along
     labels, train, validation = check_parts(len(vectors), labels, train, validation)
     probe = Probe(vectors[train])
     return _fit(probe, lambda rows: probe(vectors[rows]), labels, train, validation, seed)
@@ -112,8 +114,9 @@ def fit_pooling(
     labels, train, validation, seed
         As in `fit_probe`, which also says what is raised.
     """
-    labels, train, validation = check_parts(len(states), labels, train, validation)
-    start = pool_all(pooling, states)[train]
+    start = pool_all(pooling, states)
+    labels, train, validation = check_parts(len(start), labels, train, validation)
+    start = start[train]
     model = PooledProbe(copy.deepcopy(pooling), Probe(start))
     return _fit(model, lambda rows: model(*states.padded(rows)), labels, train, validation, seed)
 
@@ -126,7 +129,7 @@ def _fit(
     validation: np.ndarray,
     seed: int,
 ) -> Trained:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(arguments.seed(seed))
     target = torch.as_tensor(labels, dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
 
@@ -154,17 +157,41 @@ def _fit(
 
 def check_parts(texts: int, labels: np.ndarray, train: np.ndarray, validation: np.ndarray) -> list[np.ndarray]:
     """Return labels and rows as arrays, or raise what `fit_probe` says."""
-    labels, train, validation = map(np.asarray, (labels, train, validation))
-    if len(labels) != texts:
-        raise ValueError(f"{len(labels)} labels do not fit {texts} texts.")
+    labels, train, validation = _of_texts(labels, texts), np.asarray(train), np.asarray(validation)
     for part, rows in (("training", train), ("validation", validation)):
         if rows.dtype == bool:
             raise ValueError(f"The {part} part must be row numbers: np.flatnonzero makes them from True and False.")
-        if set(np.unique(labels[rows])) != {0, 1}:
-            raise ValueError(f"The {part} part needs texts of both classes, labelled 0 and 1.")
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+            raise ValueError(f"The {part} part is {rows.dtype} of shape {list(rows.shape)}: give row numbers.")
+        if rows.size and not 0 <= rows.min() <= rows.max() < texts:  # -1 may be a row of the other part
+            raise ValueError(f"The {part} part has rows {rows.min()} to {rows.max()}: the texts are 0 to {texts - 1}.")
+        if (found := set(labels[rows.astype(int)].tolist())) != {0, 1}:
+            has = ", ".join(sorted(map(repr, found))[:4]) or "no text"
+            raise ValueError(f"The {part} part needs texts of both classes, labelled 0 and 1, and has {has[:80]}.")
     if np.intersect1d(train, validation).size:
         raise ValueError("A text stands in both the training and the validation part: it must be in one.")
     return [labels, train, validation]
+
+
+def _of_texts(labels: np.ndarray, texts: int) -> np.ndarray:
+    """Labels as an array, one for each text."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1:
+        raise ValueError(f"labels has the shape {list(labels.shape)}: give one label a text, 0 or 1.")
+    if len(labels) != texts:
+        raise ValueError(f"{len(labels)} labels do not fit {texts} texts.")
+    return labels
+
+
+def _checked(vectors: Tensor, dim: int | None = None) -> Tensor:
+    """Refuse what are no vectors ``[n, d]``, or none of the size that a probe was made for."""
+    if not isinstance(vectors, Tensor) or vectors.ndim != 2 or vectors.dtype != torch.float32:
+        tensor = isinstance(vectors, Tensor)
+        given = f"{vectors.dtype} of shape {list(vectors.shape)}" if tensor else arguments.brief(vectors)
+        raise ValueError(f"vectors is {given}: give a float32 tensor [n, d], as pooling.pool_all returns.")
+    if dim is not None and vectors.shape[1] != dim:
+        raise ValueError(f"The vectors have {vectors.shape[1]} dimensions: this probe was trained on {dim}.")
+    return vectors
 
 
 def _batches(rows: np.ndarray) -> list[np.ndarray]:
@@ -188,9 +215,24 @@ def fit_tfidf(
     -------
     sklearn.pipeline.Pipeline
         With ``predict_proba``.
+
+    Raises
+    ------
+    ValueError
+        Labels that do not fit the texts or are not 0 and 1, or texts that share no word.
     """
+    texts, validation_texts = arguments.texts(texts), arguments.texts(validation_texts)
+    labels, validation_labels = _of_texts(labels, len(texts)), _of_texts(validation_labels, len(validation_texts))
+    found, others = set(labels.tolist()), set(validation_labels.tolist()) - {0, 1}
+    if found != {0, 1} or others:
+        has = ", ".join(sorted(map(repr, found | others))[:4])
+        raise ValueError(f"The training texts must be of both classes, and all labels 0 or 1: they are {has[:80]}.")
     vectors = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    train, validation = vectors.fit_transform(texts), vectors.transform(validation_texts)
+    try:
+        train = vectors.fit_transform(texts)
+    except ValueError as error:  # an empty vocabulary
+        raise ValueError("No word stands in two of the training texts: give more texts, or longer ones.") from error
+    validation = vectors.transform(validation_texts)
     # The dual solver is the fast one for few texts with many words.
     settings = {"solver": "liblinear", "dual": True, "max_iter": 1000, "random_state": 0}
     candidates = [LogisticRegression(C=c, **settings).fit(train, labels) for c in TFIDF_C]

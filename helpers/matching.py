@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from helpers import yardsticks
+from helpers import arguments, yardsticks
 from helpers.encoders import Encoder, TokenStates, encode
-from helpers.pooling import Pooling
+from helpers.pooling import Pooling, fits
 
 # The budget, the same for each pooling.
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-2
@@ -48,9 +48,14 @@ def sets(encoder: Encoder, found: datasets.Dataset, max_length: int) -> Sets:
     """Encode a split of `tasks.answer_selection`, each candidate once."""
     rows, candidates = {}, []
     for row, (group, own) in enumerate(zip(found["group"], found["candidates"], strict=True)):
+        if not own:
+            raise ValueError(f"Row {row} has no candidate: give one or more.")
         if group not in rows:
             rows[group] = ([], list(range(len(candidates), len(candidates) + len(own))))
             candidates += own
+        if own != candidates[rows[group][1][0] : rows[group][1][-1] + 1]:
+            raise ValueError(f"Row {row} has other candidates than the first row of group {group!r}: give the same.")
+        arguments.whole(f"Row {row}: answer", found["answer"][row], 0, len(own) - 1)
         rows[group][0].append(row)
     return Sets(encode(encoder, found["question"][:], max_length), encode(encoder, candidates, max_length),
                 list(rows.values()), np.array(found["answer"][:]))  # fmt: skip
@@ -70,12 +75,13 @@ class Matcher(nn.Module):
 
     def __init__(self, pooling: Pooling, dim: int):
         super().__init__()
-        self.pooling, self.map = pooling, nn.Linear(dim, dim, bias=False)
+        self.pooling, self.map = pooling, nn.Linear(arguments.whole("dim", dim, 1), dim, bias=False)
         nn.init.eye_(self.map.weight)
 
     def forward(self, questions: tuple[Tensor, Tensor], candidates: tuple[Tensor, Tensor]) -> Tensor:
         """Return the cosine of each question and candidate: states and masks of q and c texts -> ``[q, c]``."""
         asked = self.pooling(*questions)  # [q, d]
+        fits(self, asked, self.map.in_features)
         return nn.functional.cosine_similarity(
             self.map(asked).unsqueeze(1), self.map(self.candidates(asked, *candidates)), dim=-1
         )
@@ -102,7 +108,7 @@ class Asked(Matcher):
 
     def __init__(self, pooling: Pooling, dim: int, heads: int = 1):
         super().__init__(pooling, dim)
-        if dim % heads:
+        if dim % arguments.whole("heads", heads, 1):
             raise ValueError(f"{heads} heads do not divide {dim} dimensions.")
         self.heads, self.query = heads, nn.Linear(dim, dim, bias=False)
         nn.init.zeros_(self.query.weight)
@@ -129,6 +135,8 @@ def scores(model: Matcher, given: Sets) -> list[Tensor]:
 
 def reciprocal_ranks(found: Sequence[Tensor], given: Sets) -> np.ndarray:
     """Return 1 over the rank of each question's answer, set by set (`yardsticks.reciprocal_rank`)."""
+    if len(found) != len(given.rows):
+        raise ValueError(f"found has {len(found)} sets of scores: give one for each of the {len(given.rows)} sets.")
     return np.array([yardsticks.reciprocal_rank(score, given.answers[row])
                      for part, (asked, _) in zip(found, given.rows, strict=True)
                      for score, row in zip(part.numpy(), asked, strict=True)])  # fmt: skip
@@ -142,7 +150,7 @@ def fit(model: Matcher, train: Sets, validation: Sets, seed: int) -> Matcher:
     Matcher
         Of the round with the highest mean reciprocal rank on the validation sets.
     """
-    model, generator = copy.deepcopy(model), torch.Generator().manual_seed(seed)
+    model, generator = copy.deepcopy(model), torch.Generator().manual_seed(arguments.seed(seed))
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     best, highest, waited = copy.deepcopy(model.state_dict()), _quality(model, validation), 0
     for _ in range(ROUNDS):

@@ -6,10 +6,12 @@ caller's tensors are never changed; a row without a real token is a ``ValueError
 """
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
+from helpers.arguments import brief, whole
 from helpers.encoders import TokenStates
 from helpers.sources import unknown
 
@@ -39,7 +41,7 @@ class Pooling(nn.Module):
         ValueError
             Shapes that do not fit, a mask that is not bool, or a row without a real token (named).
         """
-        _check(states, mask)
+        check(states, mask)
         with torch.autocast(states.device.type, enabled=False):  # it would round the sums to bfloat16
             return self._pooled(states, mask).to(states.dtype)
 
@@ -124,11 +126,12 @@ class WeightedSum(Pooling):
 
     def __init__(self, dim: int, positions: int = 512):
         super().__init__()
-        self.query = nn.Parameter(torch.zeros(dim))
-        self.position_score = nn.Parameter(torch.zeros(positions))
+        self.query = nn.Parameter(torch.zeros(whole("dim", dim, 1)))
+        self.position_score = nn.Parameter(torch.zeros(whole("positions", positions, 1)))
 
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the weight of each token, ``[n, T]``; padded places have 0."""
+        fits(self, states, len(self.query))
         place = (mask.cumsum(dim=1) - 1).clamp(min=0)  # [n, T]: 0 for the first real token
         if mask.shape[1] > len(self.position_score) and place.max() >= len(self.position_score):
             raise ValueError(
@@ -158,12 +161,13 @@ class Attention(Pooling):
 
     def __init__(self, dim: int, heads: int = 4):
         super().__init__()
-        if dim % heads:
+        if whole("dim", dim, 1) % whole("heads", heads, 1):
             raise ValueError(f"dim is {dim}, which {heads} heads cannot share: choose a divisor of {dim}.")
         self.queries = nn.Parameter(torch.zeros(heads, dim))
 
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the weight of each token for each head, ``[n, T, h]``; padded places have 0."""
+        fits(self, states, self.queries.shape[1])
         return _softmax(states @ self.queries.T.to(states.dtype), mask.unsqueeze(-1))
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -186,8 +190,9 @@ class GeneralizedMean(Pooling):
 
     def __init__(self, p: float = 3.0):
         super().__init__()
-        if not 1 <= p < math.inf:
-            raise ValueError(f"p is {p}: choose a finite number of at least 1 (1 is the mean).")
+        if not isinstance(p, Real) or not 1 <= p < math.inf:
+            given = p if isinstance(p, Real) else brief(p)
+            raise ValueError(f"p is {given}: choose a finite number of at least 1 (1 is the mean).")
         self.p = p
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -206,6 +211,8 @@ class Concat(Pooling):
 
     def __init__(self, *poolings: Pooling):
         super().__init__()
+        if wrong := [one for one in poolings or [None] if not isinstance(one, Pooling)]:
+            raise ValueError(f"Concat got {brief(wrong[0])}: give one or more poolings, as Concat(Mean(), Max()).")
         self.poolings = nn.ModuleList(poolings)
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -236,22 +243,37 @@ def make(name: str, dim: int) -> Pooling:
         "generalized_mean": GeneralizedMean,
         "concat": lambda: Concat(Mean(), Max()),
     }
-    if name not in makers:
+    if name not in NAMES:
         raise unknown("pooling", name, list(NAMES))
+    dim = whole("dim", dim, 1)
     return makers[name]()
 
 
 @torch.no_grad()
 def pool_all(pooling: Pooling, states: TokenStates) -> Tensor:
     """Pool every text of `states`, batch by batch: ``[n, d]`` (float32), in the order of the texts."""
+    if isinstance(pooling, type) or not callable(pooling):
+        raise ValueError(f"pooling is {brief(pooling)}: give a pooling, as pooling.Mean().")
+    if not hasattr(states, "batches"):
+        raise ValueError(f"states is {brief(states)}: give what encoders.encode returns.")
     pooled = {}
     for rows, padded, mask in states.batches():
         pooled.update(zip(rows, pooling(padded, mask), strict=True))
     return torch.stack([pooled[row] for row in range(len(states))])
 
 
+def fits(pooling: nn.Module, states: Tensor, dim: int) -> None:
+    """Refuse states of another size than a pooling's weights are for."""
+    if states.shape[-1] != dim:
+        given, name = states.shape[-1], type(pooling).__name__
+        raise ValueError(f"The states have {given} dimensions and this {name} was made for {dim}: make it for {given}.")
+
+
 @torch.compiler.disable  # it looks at values, which a compiled graph cannot
-def _check(states: Tensor, mask: Tensor) -> None:
+def check(states: Tensor, mask: Tensor) -> None:
+    """Refuse states and masks that do not mean what `Pooling` says."""
+    if not (isinstance(states, Tensor) and isinstance(mask, Tensor)):
+        raise ValueError(f"states is {brief(states)} and mask is {brief(mask)}: give two torch tensors.")
     if states.ndim != 3 or mask.shape != states.shape[:2]:
         raise ValueError(
             f"states have shape {list(states.shape)} and the mask {list(mask.shape)}: "

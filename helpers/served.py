@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from helpers import making, recipes
+from helpers import arguments, making, recipes
 from helpers.recipes import Model, Recipe
 
 # A recipe's loss is half the squared distance of its vectors from the served ones, in units of their length: for
@@ -80,7 +80,7 @@ def ask(embed: Embed, texts: Sequence[str] = PROBES) -> tuple[list[list[str]], T
     texts = list(texts)
     again = [[text] for text in texts[:ASKED_AGAIN]]  # alone: in a batch, other neighbours may be the cause
     requests = [texts, *([text] for text in texts), texts[::-1], [texts[0], LONG], *again]
-    answers = [torch.as_tensor(np.array(embed(request)), dtype=torch.float32) for request in requests]
+    answers = [_answer(embed, request) for request in requests]
     if len(sizes := {answer.shape[1] for answer in answers}) > 1:
         raise ValueError(f"The server's vectors have {' and '.join(map(str, sorted(sizes)))} numbers, by request.")
     together, alone = answers[0], torch.cat(answers[1 : len(texts) + 1])
@@ -92,6 +92,14 @@ def ask(embed: Embed, texts: Sequence[str] = PROBES) -> tuple[list[list[str]], T
     table = pd.DataFrame({"largest change": moved})
     table["holds"] = table["largest change"] <= HALF_PRECISION
     return requests[: -len(again)], torch.cat(answers[: -len(again)]), table
+
+
+def _answer(embed: Embed, request: list[str]) -> Tensor:
+    """One request's vectors, ``[n, d]``."""
+    found = arguments.numbers("The server's answer", embed(request), "[texts, numbers]")
+    if len(found) != len(request) or not found.size:
+        raise ValueError(f"The server answers {len(request)} texts with the shape {list(found.shape)}: one row each.")
+    return torch.as_tensor(found, dtype=torch.float32)
 
 
 def losses(made: Tensor, served: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
+from helpers.arguments import brief
+
 SUMS = "SHA256SUMS"  # beside the files of each model of the course's own
 
 
@@ -77,7 +79,8 @@ def unknown(what: str, given: str, known: list[str]) -> ValueError:
     """Return the error for a name that is not in a list, with the nearest one that is."""
     near = get_close_matches(str(given), known, n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return ValueError(f"Unknown {what} {given!r}: choose one of {', '.join(known)}.{hint}")
+    shown = repr(given) if len(str(given)) < 60 else brief(given)
+    return ValueError(f"Unknown {what} {shown}: choose one of {', '.join(known)}.{hint}")
 
 
 def from_package(package: Package) -> Path:

@@ -75,7 +75,7 @@ def summaries(split: str, scale: str = "laptop") -> datasets.Dataset:
 
 def _load(task: str, split: str, scale: str) -> datasets.Dataset:
     for what, given, known in (("split", split, SPLITS), ("scale", scale, course.SCALES)):
-        if given not in known:
+        if given not in list(known):
             raise sources.unknown(what, given, list(known))
     rows = _published(task, split) if scale == "full" else _documented(split)[task]
     if scale == "smoke":

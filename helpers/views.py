@@ -4,12 +4,14 @@ Whatever stands in a review is shown as text: tags are escaped, and a mark that 
 could turn a score's digits round too, is shown as a mark.
 """
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
+from helpers import arguments
 from helpers.figures import INK, PAPER
 
 MOST_WORDS, LONGEST = 200, 40  # words shown, and characters of a word
@@ -37,9 +39,15 @@ def bundle(rows: dict[str, tuple[Sequence[str], np.ndarray]], caption: str) -> d
     """
     lines, plain = [], [caption]
     for name, (words, scores) in rows.items():
-        scores = np.asarray(scores, float)
-        if len(words) != len(scores) or not np.isfinite(scores).all():
-            raise ValueError(f"{name}: {len(words)} words and {len(scores)} scores: give one finite score a word.")
+        try:
+            scores = np.asarray(scores, float)
+        except (TypeError, ValueError, RuntimeError):
+            scores = np.array(math.nan)
+        if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"{name}: the words are {arguments.brief(words)}: give a list, one string a word.")
+        if scores.shape != (len(words),) or not np.isfinite(scores).all():
+            given = f"{len(words)} words and scores of shape {list(scores.shape)}"
+            raise ValueError(f"{name}: {given}: give one finite score a word.")
         shown = [*zip(map(_visible, words[:MOST_WORDS]), scores[:MOST_WORDS], strict=True)]
         largest = max((abs(score) for _, score in shown), default=0.0)
         rest = f" … and {len(words) - MOST_WORDS:,} more words" if len(words) > MOST_WORDS else ""
@@ -64,6 +72,6 @@ def _marked(word: str, score: float, largest: float) -> str:
 
 
 def _visible(word: str) -> str:
-    """A control character has no look of its own: a mark takes its place. A very long word is cut."""
+    """A control character, or half of one, has no look of its own: a mark takes its place. A long word is cut."""
     word = word if len(word) <= LONGEST else f"{word[:LONGEST]}…"
-    return "".join("\ufffd" if unicodedata.category(one) == "Cc" or one in TURNING else one for one in word)
+    return "".join("\ufffd" if unicodedata.category(one) in ("Cc", "Cs") or one in TURNING else one for one in word)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from helpers import arguments
 from helpers.encoders import Encoder
 
 
@@ -31,6 +32,10 @@ class Words:
         scores : Tensor, shape [T]
             One score a token, padding on the right left out or not.
         """
+        if not isinstance(scores, Tensor) or scores.ndim != 1:
+            given = list(scores.shape) if isinstance(scores, Tensor) else arguments.brief(scores)
+            raise ValueError(f"scores is {given}: give a tensor [T], one score a token.")
+        arguments.numbers("scores", scores, "[T]")
         if scores[len(self.of_token) :].any() or len(scores) < len(self.of_token):
             raise ValueError(f"{len(self.of_token)} tokens and {len(scores)} scores: they are not of the same text.")
         found = np.zeros(len(self.words))
@@ -45,6 +50,7 @@ def words_of(encoder: Encoder, text: str, max_length: int) -> Words:
 
     A character that the tokenizer cuts into several tokens, as many emoji, stays whole.
     """
+    text, max_length = arguments.text(text), encoder.length(max_length)
     found = encoder.tokenizer(text, truncation=True, max_length=max_length, return_offsets_mapping=True)
     words, of_token, end_of_word = [], [], -1
     for start, stop in found["offset_mapping"]:

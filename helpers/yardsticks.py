@@ -7,6 +7,7 @@ import bm25s
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from helpers import arguments
 from helpers.documentation import stems
 
 ROUGE = ("rouge1", "rouge2", "rougeL")
@@ -18,6 +19,7 @@ def rouge(summary: str, sentences: Sequence[str]) -> np.ndarray:
     F1 of shared words, of shared pairs of words, and of the longest common subsequence, after stemming (Lin 2004; the
     package rouge-score).
     """
+    summary, sentences = arguments.text(summary, "summary"), arguments.texts(sentences)
     found = [_scorer().score(summary, sentence) for sentence in sentences]
     return np.array([[one[kind].fmeasure for kind in ROUGE] for one in found])
 
@@ -55,6 +57,8 @@ def rank(scores: np.ndarray, answer: int, rng: np.random.Generator) -> int:
 
 def _ranked(scores: np.ndarray, answer: int) -> tuple[int, int]:
     """The best rank that the answer may have, and how many candidates have its score."""
+    scores = arguments.numbers("scores", scores, "[candidates]")
+    answer = arguments.whole("answer", answer, 0, len(scores) - 1)
     return 1 + int((scores > scores[answer]).sum()), int((scores == scores[answer]).sum())
 
 

@@ -91,8 +91,8 @@ def test_make_stops_at_an_older_python_before_it_installs(tmp_path):
 
 def test_continuous_integration_runs_the_test_command_of_the_readme():
     assert "make test" in text("README.md")
-    commands = text(".ci/run").strip().splitlines()[-2:]
-    assert commands == ["make smollm2 llama-server", "make test"], "nothing optional is skipped"
+    commands = text(".ci/run").strip().splitlines()[-3:]
+    assert commands == ["make smollm2 llama-server", "make test", "make slow"], "nothing optional is skipped"
     assert "install -qy --no-install-recommends chromium" in text(".ci/run")
 
 
