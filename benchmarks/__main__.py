@@ -1,6 +1,6 @@
 """Measure what the course promises of speed and memory, beside its peer and the machine's own limit.
 
-    python -m benchmarks [encoding] [operators] [scale] [start] [chapters] [tests]
+    python -m benchmarks [encoding] [operators] [start] [chapters] [scale] [again] [tests]
 
 All parts without a name (`make bench`, about an hour on two cores); on an otherwise idle machine. Prints the table
 and keeps it in benchmarks/results.json.
@@ -8,11 +8,11 @@ and keeps it in benchmarks/results.json.
 
 import argparse
 
-from benchmarks import course_time, encoding, measure, operators, scale
+from benchmarks import again, course_time, encoding, measure, operators, scale
 
 PARTS = {
-    "encoding": encoding.rows, "operators": operators.rows, "scale": scale.rows, "start": course_time.at_start,
-    "chapters": course_time.chapters, "tests": course_time.tests,
+    "encoding": encoding.rows, "operators": operators.rows, "start": course_time.at_start,
+    "chapters": course_time.chapters, "scale": scale.rows, "again": again.rows, "tests": course_time.tests,
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     for part in chosen or PARTS:
         for row in PARTS[part]():
             print(line(row), flush=True)
-            measure.keep([row])
+            measure.keep([{"part": part, **row}])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How a benchmark measures, and what it keeps: one row for each goal, with the machine that it was measured on."""
 
 import json
+import operator
 import platform
 import statistics
 import time
@@ -15,12 +16,24 @@ from helpers import cache, course
 from tools.execute import hardware
 
 RESULTS = Path(__file__).with_name("results.json")
+COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 SHOWN = ("torch", "transformers", "sentence-transformers", "numpy")
 
 
-def result(name: str, goal: str, measured: float | None, unit: str, holds: bool | None, note: str = "") -> dict:
-    """Return one row. `measured` and `holds` are None where this machine cannot tell; then `note` says why."""
+def result(name: str, goal: str, measured: float | None, unit: str, note: str = "") -> dict:
+    """Return one row, with whether its goal holds.
+
+    Parameters
+    ----------
+    goal : str
+        A sign and a number, as ``<= 1.15``, or ``-`` for none.
+    measured : float, optional
+        None where this machine cannot tell; then `note` says why.
+    """
+    # Judged as it is shown: four digits.
     measured = None if measured is None else float(f"{measured:.4g}")
+    sign, _, number = goal.partition(" ")
+    holds = None if goal == "-" or measured is None else COMPARED[sign](measured, float(number))
     versions = {"Python": platform.python_version(), **{package: version(package) for package in SHOWN}}
     machine = f"{hardware()}, {torch.get_num_threads()} threads"
     row = {"name": name, "goal": goal, "measured": measured, "unit": unit, "holds": holds, "note": note}

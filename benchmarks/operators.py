@@ -14,7 +14,6 @@ DTYPES = (torch.float32, torch.bfloat16)
 MODES = {"first": "cls", "last": "lasttoken", "mean": "mean", "max": "max", "mean_sqrt_len": "mean_sqrt_len_tokens",
          "weighted_mean": "weightedmean"}  # fmt: skip
 ROUNDS = 60
-SLACK = 4096  # bytes of "no more memory": numbers a text, beside megabytes
 
 
 def call(pool: Callable[[torch.Tensor], torch.Tensor], states: torch.Tensor, backward: bool) -> Callable[[], None]:
@@ -52,7 +51,6 @@ def rows() -> Iterator[dict]:
                     way = "forward and backward" if backward else "forward"
                     what = f"{name}, {list(shape)}, {str(dtype)[6:]}, {way}"
                     ratio, note = times["theirs"] / times["ours"], f"{1e3 * times['ours']:.3f} ms"
-                    yield result(f"pooling speed: {what}", ">= 1", ratio, "x", ratio >= 1, note)
+                    yield result(f"pooling speed: {what}", ">= 1", ratio, "x", note)
                     more, note = memory["ours"] / memory["theirs"], f"{memory['ours'] / 1e6:.2f} MB"
-                    fits = memory["ours"] <= memory["theirs"] + SLACK
-                    yield result(f"pooling memory: {what}", "<= 1", more, "x", fits, note)
+                    yield result(f"pooling memory: {what}", "<= 1", more, "x", note)

@@ -9,7 +9,7 @@ import nbformat
 from sphinx.cmd.build import build_main
 from transformers.utils import logging as transformers_logging
 
-from tools import findings, ledger
+from tools import findings, ledger, measured
 from tools.editions import tags
 from tools.project import NOTEBOOKS, ROOT, SOURCES, TIMINGS
 
@@ -80,6 +80,8 @@ def build(chapters: list[Path], timings: Path, book: Path) -> Path:
     shutil.copy(timings, book / "made" / "timings.csv")
     shutil.copy(ROOT / "benchmarks" / "widgets.csv", book / "made" / "widgets.csv")
     (book / "made" / "ledger.md").write_text(ledger.page(), encoding="utf-8")
+    (book / "made" / "speed.md").write_text(measured.page(), encoding="utf-8")
+    (book / "made" / "million.md").write_text(measured.plan(), encoding="utf-8")
     (book / "made" / "finding.md").write_text(findings.sentence(findings.gaps()) + "\n", encoding="utf-8")
     html = book / "_build" / "html"
     # Every page anew: after a build that was stopped half-way, Sphinx would keep pages with old titles.
