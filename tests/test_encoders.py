@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -324,6 +325,34 @@ def test_two_models_in_folders_of_one_name_do_not_share_a_shelf(tiny_bert, tmp_p
     encode(load(str(tiny_bert)), TEXTS, 32)
     encoder = load(str(folder))
     assert_right(encode(encoder, TEXTS, 32), folder, encoder, TEXTS)
+
+
+# Ahead
+
+LONG_ENOUGH = 30  # seconds until a thread that nobody waits for has begun, on the busiest machine
+
+
+def test_the_next_part_is_made_while_the_last_one_is_worked_on():
+    begun = {part: threading.Event() for part in "abc"}
+
+    def make(part: list[str]) -> list[str]:
+        begun[part[0]].set()
+        return [part[0].upper()]
+
+    made = encoders._ahead(make, [["a"], ["b"], ["c"]])
+    for part, after in zip("ABC", ["b", "c", "c"], strict=True):
+        assert next(made) == [part]
+        assert begun[after].wait(LONG_ENOUGH), "before it was asked for"
+    assert list(made) == []
+
+
+def test_no_more_than_one_part_is_made_ahead():
+    asked = []
+    made = encoders._ahead(lambda part: asked.append(part) or part, [[str(number)] for number in range(9)])
+    next(made)
+    next(made)
+    made.close()  # waits for the thread
+    assert len(asked) <= 3, "the tokens of a million texts are not all in memory"
 
 
 # Damage

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sentence_transformers.sentence_transformer.modules import Pooling as TheirPooling
 from torch import Tensor, nn
 
+from benchmarks.measure import peak_bytes
 from helpers import pooling as pooling_module
 from helpers.pooling import (
     NAMES,
@@ -662,6 +663,15 @@ def test_fact_a_text_without_tokens_goes_through_sentence_transformers_unsaid():
     assert said_nothing == {
         "first": 1.0, "last": 0.0, "mean": 0.0, "max": -math.inf, "mean_sqrt_len": 0.0, "weighted_mean": 0.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["first", "last", "mean", "mean_sqrt_len", "weighted_mean"])
+def test_poolings_without_weights_to_learn_do_not_copy_the_states(name):
+    states, mask = torch.ones(16, 64, 128), torch.arange(64) < torch.arange(1, 17).unsqueeze(-1)
+    pooling = make(name, 128)
+    assert peak_bytes(lambda: pooling(states, mask)) < states.nbytes / 10
+    states[0, 40] = math.nan  # in padding: now they have to
+    assert peak_bytes(lambda: pooling(states, mask)) >= (states.nbytes if name not in ("first", "last") else 0)
 
 
 def test_the_module_stays_what_a_learner_can_read():
