@@ -8,6 +8,8 @@ and keeps it in benchmarks/results.json.
 
 import argparse
 
+from transformers.utils import logging as transformers_logging
+
 from benchmarks import again, course_time, encoding, measure, operators, scale
 
 PARTS = {
@@ -30,7 +32,7 @@ def main() -> None:
     chosen = parser.parse_args().parts
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"unknown part {min(unknown)}: choose from {', '.join(PARTS)}")
-    measure.silent()
+    transformers_logging.disable_progress_bar()
     for part in chosen or PARTS:
         for row in PARTS[part]():
             print(line(row), flush=True)

@@ -4,17 +4,15 @@ Each run is a process of its own with an empty cache: texts to token states, to 
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from scipy import stats
 
-from benchmarks.measure import result
+from benchmarks.measure import empty_cache, result
 from helpers import data, encoders, heads, pooling
 
 POOLINGS = ("mean", "max", "weighted_sum")
@@ -52,9 +50,8 @@ def apart(scale: str, sizes: tuple[int, int, int], length: int, threads: int = 1
     """The same in a process of its own, with an empty cache."""
     code = f"print(json.dumps(again.child({scale!r}, {sizes}, {length}, {threads}, {half})))"
     command = [sys.executable, "-c", f"import json; from benchmarks import again; {code}"]
-    with tempfile.TemporaryDirectory() as folder:
-        here = {**os.environ, "COURSE_CACHE": folder}
-        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=here)
+    with empty_cache():
+        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(run.stdout.splitlines()[-1])
 
 

@@ -1,6 +1,5 @@
 """How long the course takes: each chapter with an empty and with a full cache, the tests, the imports."""
 
-import os
 import resource
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.measure import result, seconds
+from benchmarks.measure import empty_cache, result, seconds
 from helpers import cache
 from tools.editions import course_edition, read_source
 from tools.execute import execute
@@ -32,8 +31,7 @@ def at_start() -> Iterator[dict]:
 
 def chapters() -> Iterator[dict]:
     """Every chapter at `laptop`, one after the other: first with an empty cache, then once more."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["COURSE_CACHE"] = f"{folder}/cache"
+    with empty_cache(), tempfile.TemporaryDirectory() as folder:
         took = {"cold": {}, "warm": {}}
         for state in took:
             for source in sorted(SOURCES.glob("[0-9][0-9]_*.py")):

@@ -2,17 +2,20 @@
 
 import json
 import operator
+import os
 import platform
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from helpers import cache, course
+from helpers import cache
 from tools.execute import hardware
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -48,10 +51,25 @@ def keep(rows: list[dict]) -> None:
         temporary.write_text(json.dumps(list(merged.values()), indent=1) + "\n", encoding="utf-8")
 
 
+@contextmanager
+def empty_cache() -> Iterator[str]:
+    """Use an empty cache, and none that is shared, in this process and those that it starts."""
+    before = {name: os.environ.pop(name, None) for name in ("COURSE_CACHE", "COURSE_SHARED_CACHE")}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["COURSE_CACHE"] = folder
+        try:
+            yield folder
+        finally:
+            del os.environ["COURSE_CACHE"]
+            os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
 def seconds(run: Callable[[], object]) -> float:
     """Return how long one call takes."""
     start = time.perf_counter()
     run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -77,8 +95,3 @@ def peak_bytes(run: Callable[[], object]) -> int:
         held += event.nbytes()
         most = max(most, held)
     return most
-
-
-def silent() -> None:
-    """No progress bars: they are not what is measured."""
-    course.transformers_logging.disable_progress_bar()

@@ -54,3 +54,20 @@ def rows() -> Iterator[dict]:
                     yield result(f"pooling speed: {what}", ">= 1", ratio, "x", note)
                     more, note = memory["ours"] / memory["theirs"], f"{memory['ours'] / 1e6:.2f} MB"
                     yield result(f"pooling memory: {what}", "<= 1", more, "x", note)
+    yield from dirty()
+
+
+def dirty() -> Iterator[dict]:
+    """What it costs when there is NaN in the padding: theirs would give NaN."""
+    texts, places, dim = SHAPES[0]
+    mask = torch.arange(places) < torch.linspace(places // 4, places, texts).int().unsqueeze(-1)  # [n, T]
+    clean = torch.randn(SHAPES[0], generator=torch.Generator().manual_seed(0))
+    states = clean.masked_fill(~mask.unsqueeze(-1), torch.nan)
+    for name in MODES:
+        own = pooling.make(name, dim)
+        times = side_by_side({
+            "dirty": call(lambda given, own=own: own(given, mask), states, False),
+            "clean": call(lambda given, own=own: own(given, mask), clean, False),
+        }, ROUNDS)  # fmt: skip
+        what = f"pooling, NaN in the padding against none: {name}, {list(SHAPES[0])}, float32, forward"
+        yield result(what, "-", times["dirty"] / times["clean"], "x", f"{1e3 * times['dirty']:.3f} ms")

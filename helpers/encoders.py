@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from numbers import Integral
 from pathlib import Path
 
@@ -71,7 +72,7 @@ class TokenStates:
             shelf = _shelf(self._encoder, self._max_length, self._layer)
             _compute(self._encoder, {self._texts[row]: row}, self._max_length, {self._layer: shelf})
             key = _key(self._texts[row])
-            self._places[row] = shelf.find({key})[key]
+            self._places[row] = shelf.find({key}).get(key, self._places[row])
             states = self._places[row].read()
             if states is None:
                 raise OSError(f"The cache folder {cache.root()} damages what is written to it: check the disk.")
@@ -259,22 +260,22 @@ def _ahead(make: Callable[[list[str]], list], parts: list[list[str]]) -> Iterato
 def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int, shelves: dict[int, cache.Shelf]) -> None:
     """Compute some texts' states and put each layer's on its shelf; errors name a text's row."""
     model, texts, step = encoder.model, sorted(rows_of, key=_key), max(1, SHARD_TEXTS // len(shelves))
-    # The bar comes only when the work is long enough to wonder about.
-    bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
     parts = [texts[start : start + step] for start in range(0, len(texts), step)]
     tokenized = _ahead(lambda part: encoder.tokens(part, max_length, [rows_of[text] for text in part]), parts)
-    for part, tokens in zip(parts, tokenized, strict=True):
-        states = {layer: [torch.empty(0)] * len(part) for layer in shelves}
-        for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
-            batch, names = [tokens[row] for row in rows], [rows_of[part[row]] for row in rows]
-            hidden = memory.states(encoder, batch, list(shelves), names)
-            for layer in shelves:
-                for row, state in zip(rows, hidden[layer], strict=True):
-                    states[layer][row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only
-                    if not states[layer][row].isfinite().all():
-                        what = f"{encoder.name} gives states too large for float16"
-                        raise ValueError(f"Row {rows_of[part[row]]}: {what} in layer {layer}.")
-            bar.update(len(rows))
-        for layer, shelf in shelves.items():
-            shelf.add([_key(text) for text in part], states[layer])
-    bar.close()
+    # The bar comes only when the work is long enough to wonder about.
+    bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
+    with closing(tokenized), bar:
+        for part, tokens in zip(parts, tokenized, strict=True):
+            states = {layer: [torch.empty(0)] * len(part) for layer in shelves}
+            for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
+                batch, names = [tokens[row] for row in rows], [rows_of[part[row]] for row in rows]
+                hidden = memory.states(encoder, batch, list(shelves), names)
+                for layer in shelves:
+                    for row, state in zip(rows, hidden[layer], strict=True):
+                        states[layer][row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only
+                        if not states[layer][row].isfinite().all():
+                            what = f"{encoder.name} gives states too large for float16"
+                            raise ValueError(f"Row {rows_of[part[row]]}: {what} in layer {layer}.")
+                bar.update(len(rows))
+            for layer, shelf in shelves.items():
+                shelf.add([_key(text) for text in part], states[layer])

@@ -60,7 +60,7 @@ class Direct(Pooling):
     def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
         pooled = self.pool(states, mask)
         # Padding has weight 0, and 0 * NaN is NaN, which a sum keeps: only then is the padding cleaned first.
-        return pooled if pooled.sum().isfinite() else super()._pooled(states, mask)
+        return pooled if pooled.sum(dtype=_wide(pooled)).isfinite() else super()._pooled(states, mask)
 
 
 class First(Direct):

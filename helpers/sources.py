@@ -112,20 +112,28 @@ def from_repository(folder: Path) -> Path:
     Raises
     ------
     ValueError
-        A file is missing or differs.
+        A file is missing, differs, or is not in the list.
     """
     again = f"Fetch the course again, whole; in a clone: git checkout helpers/models/{folder.name}"
     if not (folder / SUMS).is_file():
         raise ValueError(f"{folder.name} has no {SUMS}: its files cannot be checked. {again}")
-    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-    _compare(folder, {name: digest for digest, name in map(str.split, lines)}, folder.name, again)
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if unlisted := {path.name for path in _summed(folder)} - sums.keys():
+        raise ValueError(f"{SUMS} of {folder.name} has no line for {min(unlisted)}: it is damaged. {again}")
+    _compare(folder, sums, folder.name, again)
     return folder
+
+
+def _summed(folder: Path) -> list[Path]:
+    """All that a model is read from."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".txt"))
 
 
 def write_sums(folder: Path) -> None:
     """Write ``SHA256SUMS`` into a folder, as `sha256sum` does, for all that a model is read from."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".txt"))
-    (folder / SUMS).write_text("".join(f"{sha256_of(path)}  {path.name}\n" for path in paths), encoding="utf-8")
+    lines = "".join(f"{sha256_of(path)}  {path.name}\n" for path in _summed(folder))
+    (folder / SUMS).write_text(lines, encoding="utf-8")
 
 
 def _compare(folder: Path, sha256: dict[str, str], whose: str, remedy: str) -> None:

@@ -1,11 +1,14 @@
 """The benchmarks count what they say, and the kept table says of each goal what its number says."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
 from benchmarks import encoding, measure, scale
+from helpers import cache
 from tools import measured
 
 MEGABYTE = 2**20
@@ -44,10 +47,23 @@ def test_a_row_of_the_same_name_is_replaced_and_others_stay(tmp_path, monkeypatc
     assert [(row["name"], row["measured"]) for row in measured.rows()] == [("speed", 2.0), ("other", 12350.0)]
 
 
-def test_texts_are_found_among_many_and_no_others(monkeypatch):
+def test_an_empty_cache_is_left_as_it_was_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "own"))
+    monkeypatch.setenv("COURSE_SHARED_CACHE", str(tmp_path))
+    with measure.empty_cache() as folder:
+        assert cache.places("states") == [Path(folder) / "states"], "nothing shared is read"
+    assert cache.places("states") == [tmp_path / "own" / "states", tmp_path / "states"] and not Path(folder).exists()
+
+
+def test_what_is_timed_is_finding_texts(monkeypatch, own_cache):
     assert scale.opens(3000) > 0
-    assert len(set(scale.reviews(500))) == 500
-    assert scale.reviews(200) == scale.reviews(500)[:200], "a larger size holds the smaller one"
+    monkeypatch.setattr(cache.Shelf, "find", lambda shelf, wanted=None: {})
+    with pytest.raises(RuntimeError, match="does not find"):
+        scale.opens(3000)
+
+
+def test_a_larger_size_holds_the_smaller_one():
+    assert scale.reviews(200) == scale.reviews(500)[:200] and len(set(scale.reviews(500))) == 500
 
 
 @pytest.mark.parametrize("goal, value, holds", [

@@ -355,6 +355,17 @@ def test_no_more_than_one_part_is_made_ahead():
     assert len(asked) <= 3, "the tokens of a million texts are not all in memory"
 
 
+def test_an_error_on_the_way_leaves_no_thread_behind(bert, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(encoders.memory, "states", interrupted)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt) as kept:  # as Jupyter keeps the last traceback
+        encode(bert, TEXTS, 32)
+    assert kept.traceback and threading.active_count() == before
+
+
 # Damage
 
 

@@ -850,12 +850,12 @@ def encoding_in_little_memory(folder: Path, texts: list[str], said: Path) -> Non
         if len(asked) > 1:
             return real(encoder, tokens, *rest)
         # One of the arrays that a layer makes of all texts has 4,000 x 20 places x 64 numbers: 20 MB.
-        now = psutil.Process().memory_info().vms
-        resource.setrlimit(resource.RLIMIT_AS, (now + 60_000_000, resource.RLIM_INFINITY))
+        now, (_, hard) = psutil.Process().memory_info().vms, resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (now + 60_000_000, hard))
         try:
             return real(encoder, tokens, *rest)
         finally:
-            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
     memory.states = limited
     encoders.SHARD_TEXTS = len(texts)

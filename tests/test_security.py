@@ -532,3 +532,15 @@ def test_how_to_audit_and_to_report_is_said_and_linked():
     assert f"{repository}/security/advisories/new" in said
     assert "pip-audit -r constraints.txt --disable-pip --no-deps" in said
     assert "(SECURITY.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("damage", [
+    lambda sums: "", lambda sums: "\n".join(line for line in sums.splitlines() if "safetensors" not in line),
+    lambda sums: "garbage", lambda sums: sums.replace("  ", " *"),
+], ids=["empty", "a line is missing", "garbage", "another format"])  # fmt: skip
+def test_a_list_of_checksums_that_is_damaged_is_believed_of_nothing(damage, tmp_path):
+    folder = Path(shutil.copytree(encoders.REGISTRY["mini-bert-2x64"], tmp_path / "mini-bert-2x64"))
+    assert sources.from_repository(folder) == folder
+    (folder / sources.SUMS).write_text(damage((folder / sources.SUMS).read_text()))
+    with pytest.raises(ValueError, match=f"{sources.SUMS} of mini-bert-2x64 has no line for .* git checkout"):
+        sources.from_repository(folder)

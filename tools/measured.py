@@ -51,8 +51,8 @@ def page() -> str:
     lines = [
         "# Speed and memory",
         "",
-        f"`make bench` measured this, on {machines(found)}. Each ratio is of two things that ran side by side. "
-        f"Of {sum(row['holds'] is not None for row in found)} goals {len(short)} are not met.",
+        f"`make bench` measured this, on {machines(found)}. Where a speed is compared with the peer's, the two took "
+        f"turns. Of {sum(row['holds'] is not None for row in found)} goals {len(short)} are not met.",
     ]
     if short:
         lines += ["", "## What falls short", "", *_table(short)]
@@ -69,8 +69,8 @@ def plan() -> str:
         "# A million reviews",
         "",
         "What would it take to keep the token states of a million reviews, of at most 256 tokens each, as the course's "
-        f"cache keeps them (float16)? Nobody ran this: the slopes were measured, on {machines(found.values())}, and "
-        "[time and disk grow in proportion to the texts](speed.md), as memory does not.",
+        "cache keeps them (float16)? Nobody ran this. A thousand whole reviews were measured, on "
+        f"{machines(found.values())}, and [time and disk grow in proportion to the texts](speed.md). Memory does not.",
         "",
         "| encoder | disk | machine hours | a machine at 0.10 US dollars an hour (put in your price) |",
         "|---|---|---|---|",
