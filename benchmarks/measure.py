@@ -74,9 +74,10 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def side_by_side(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each: one call in turn, so that a busy moment of the machine meets all of them."""
-    for run in runs.values():
-        run()
+    """Return the median seconds of each: one call in turn, so that a busy moment of the machine meets all of them.
+
+    Whoever calls has warmed up what has to be warm.
+    """
     times = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():

@@ -15,6 +15,8 @@ from tools.editions import course_edition, tags
 from tools.execute import execute, record
 from tools.project import ROOT, SOURCES
 
+pytestmark = pytest.mark.slow
+
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 # Of a <link>, these fetch nothing: they only name another page.
 NAMES_A_PAGE = {"canonical", "index", "search", "next", "prev", "author"}

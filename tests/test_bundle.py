@@ -13,6 +13,8 @@ from tests.repository import committed
 from tools import bundle
 from tools.project import NOTEBOOKS, ROOT
 
+pytestmark = pytest.mark.slow
+
 CHAPTER = "01_data"
 
 

@@ -120,9 +120,12 @@ def test_a_prompt_to_predict_is_prose(name):
             if "predict" in tags(cell) and cell.cell_type != "markdown"] == []  # fmt: skip
 
 
+@pytest.mark.slow
 @each_chapter
 def test_the_solved_edition_passes_every_check(name):
     notebook = solved_edition(source(name), name)
+    # Rarely nbclient waits for ever at a widget (its issue 312), and nbval runs them too.
+    notebook.cells = [cell for cell in notebook.cells if "widget" not in tags(cell)]
     run(notebook, NOTEBOOKS, "smoke")
     verdicts = [
         "".join(output.get("data", {}).get("text/plain", "") for output in cell.outputs)

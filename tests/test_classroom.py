@@ -16,6 +16,8 @@ from tools import classroom
 from tools.editions import SourceError, exercises, read_source, tags
 from tools.project import SOURCES
 
+pytestmark = pytest.mark.slow
+
 CHAPTERS = [path.stem for path in sorted(SOURCES.glob("*.py"))]
 TRIED = "02_poolings_from_scratch"  # the chapter that all submissions are handed in for
 MISTAKEN = "ex-2.3"

@@ -16,6 +16,8 @@ from tests.repository import committed
 from tools.editions import course_edition, read_source, tags
 from tools.project import NOTEBOOKS, RELEASE_TAG, REPOSITORY_URL, SOURCES
 
+pytestmark = pytest.mark.slow
+
 # A course that is small: it only says where it came from.
 COURSE = "def start():\n    print('started from', __file__)\n"
 

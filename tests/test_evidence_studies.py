@@ -11,7 +11,7 @@ from helpers import evidence_studies, grid, heads, pooling, studies
 from helpers.evidence_studies import ChunksRun, EvidenceRun, Stacked, chunks
 from tests.inline import Inline
 
-pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_cache", "in_float32")]
 FLOAT16 = 2**-9  # the cache of states keeps numbers of a few units in half precision
 
 

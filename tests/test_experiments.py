@@ -18,7 +18,7 @@ from helpers import experiments, grid
 from helpers.records import KEY, Table
 from tools.project import ROOT
 
-pytestmark = pytest.mark.usefixtures("own_cache", "no_gpu")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_cache", "no_gpu")]
 #: What a second run of the same row cannot repeat (the second may be tomorrow's).
 COSTS = ["seconds", "peak_memory_mb", "date"]
 really_execute = grid.execute

@@ -16,7 +16,7 @@ from helpers import encoders, finetuning, pooling
 from helpers.finetuning import fine_tune
 from tools.project import ROOT
 
-pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_cache", "in_float32")]
 
 #: Sums of float32 in another order, after some dozen steps of training.
 FLOAT32 = 1e-4

@@ -9,6 +9,8 @@ import pytest
 from helpers import claims, contrasts, evidence_studies, future_rules, grid, records, studies
 from helpers.records import NotRun
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = grid.SCALES["laptop"]
 MADE = {"seconds": 1.0, "commit": "made up", "date": "today", "hardware": "none", "precision": "float32"}
 WORDS, TEXTS = 24, 240

@@ -19,6 +19,8 @@ from tests.conftest import save_bert
 from tests.hub import Hub, serve
 from tools.project import ROOT
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["a fine film", "dull , slow and far too long"]
 BERT, GPT2 = encoders.REGISTRY["bert-base"], encoders.REGISTRY["gpt2"]
 OTHER = "f" * 40  # a revision that nobody pinned

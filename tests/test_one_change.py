@@ -15,6 +15,8 @@ from tools.editions import course_edition, read_source
 from tools.execute import run
 from tools.project import ROOT, SOURCES
 
+pytestmark = pytest.mark.slow
+
 CHAPTER = "05_analysis"
 # What does not rest on what the runs on file said, by how its cell begins.
 ELSEWHERE = {

@@ -19,6 +19,8 @@ from tools.corpus import CLS, MASK, PAD, SEP, Batches, blocks
 from tools.mini_models import causal_loss, choose_masks, masked_loss, new_model
 from tools.pretrain_mini_pair import Plan, Recipe, Run, export
 
+pytestmark = pytest.mark.slow
+
 #: float32 sums in another order, over losses of about 9.
 FLOAT32 = 1e-4
 BATCH = 256

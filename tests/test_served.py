@@ -13,6 +13,8 @@ from helpers import audit, encoders, making, recipes, served
 from tests import conftest
 from tests.serving import POSITIONS, Server, declare, roomy, write_dense
 
+pytestmark = pytest.mark.slow
+
 MODES = {"mean": "mean", "cls": "cls", "last": "lasttoken", "max": "max", "weighted": "weightedmean",
          "sqrt": "mean_sqrt_len_tokens"}  # fmt: skip
 RNG = np.random.default_rng(0)

@@ -11,6 +11,8 @@ from helpers.serving_studies import DOT, MADE_FOR, RIGHT, SERVED, SKIPPED, Match
 from helpers.task_studies import TaskRun
 from tests.inline import Inline
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_cache(tmp_path_factory):

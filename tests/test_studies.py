@@ -11,7 +11,7 @@ from helpers.classifier_studies import Planted
 from helpers.grid import Run
 from tests.inline import Inline
 
-pytestmark = pytest.mark.usefixtures("own_cache", "in_float32")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("own_cache", "in_float32")]
 
 
 @pytest.fixture

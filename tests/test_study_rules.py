@@ -11,6 +11,8 @@ from helpers.contrasts import Contrast
 from helpers.evaluation import Interval
 from helpers.records import NotRun
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = grid.SCALES["smoke"]
 UNIT = 2.0  # spread of the made-up classifiers' answers to ordinary texts
 MADE = {"seconds": 1.0, "commit": "made up", "date": "today", "hardware": "none", "precision": "float32"}

@@ -10,6 +10,8 @@ import pytest
 from helpers import claims, contrasts, evaluation, grid, studies, task_rules
 from helpers.records import NotRun
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = grid.SCALES["smoke"]
 MADE = {"seconds": 1.0, "commit": "made up", "date": "today", "hardware": "none", "precision": "float32"}
 QUESTIONS, FUNCTIONS, TEXTS = 400, 80, 200

@@ -11,6 +11,8 @@ from helpers import grid, matching, pooling, studies, task_studies, tasks, yards
 from helpers.task_studies import TaskRun
 from tests.inline import Inline
 
+pytestmark = pytest.mark.slow
+
 FLOAT16 = 2**-10  # what the cache of states keeps of a number of size one
 
 

@@ -9,6 +9,8 @@ from tests import browser, slices
 from tools.editions import course_edition, read_source, tags
 from tools.project import SOURCES
 
+pytestmark = pytest.mark.slow
+
 CHAPTERS = sorted(path.stem for path in SOURCES.glob("*.py"))
 
 

@@ -39,7 +39,7 @@ class Timing:
 
 
 #: Seconds that a cell may take, many times what the slowest one needs.
-LONGEST = {"smoke": 300, "laptop": 900, "full": 3600}
+LONGEST = {"smoke": 150, "laptop": 900, "full": 3600}
 
 
 def run(notebook: NotebookNode, folder: Path, scale: str) -> None:
