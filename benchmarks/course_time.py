@@ -32,22 +32,21 @@ def at_start() -> Iterator[dict]:
 def chapters() -> Iterator[dict]:
     """Every chapter at `laptop`, one after the other: first with an empty cache, then once more."""
     with empty_cache(), tempfile.TemporaryDirectory() as folder:
-        took = {"cold": {}, "warm": {}}
-        for state in took:
+        for state, goal in (("cold", 25), ("warm", 10)):
+            took = {}
             for source in sorted(SOURCES.glob("[0-9][0-9]_*.py")):
                 notebook = course_edition(read_source(source), source.stem)
-                timing = execute(notebook, Path(folder) / f"{source.stem}.ipynb", NOTEBOOKS, "laptop")
-                took[state][source.stem] = timing.seconds
-                print(f"{source.stem} {state}: {timing.seconds:.0f} s", flush=True)
-        for state, goal in (("cold", 25), ("warm", 10)):
-            together = sum(took[state].values())
-            for name, one in took[state].items():
+                target = Path(folder) / f"{source.stem}.ipynb"
+                took[source.stem] = execute(notebook, target, NOTEBOOKS, "laptop").seconds
+                print(f"{source.stem} {state}: {took[source.stem]:.0f} s", flush=True)
+            together = sum(took.values())
+            for name, one in took.items():
                 yield result(f"{name}, {state} cache", "-", one, "s", f"{one / together:.0%} of all")
             yield result(f"all chapters, {state} cache", f"< {goal}", together / 60, "min")
         yield result("cache after all chapters", "-", cache.info()["megabytes"] / 1e3, "GB")
         # The kernels are this process's children, and the largest of them.
         most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        yield result("memory of a chapter's kernel, at most", "< 3", most / 1e6, "GB")
+        yield result("memory of a kernel, at most", "< 3", most / 1e6, "GB")
     files = sum(path.lstat().st_size for path in Path(sys.prefix).rglob("*") if path.is_file())
     yield result("the environment, with what the tests need", "-", files / 1e9, "GB")
 

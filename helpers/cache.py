@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -162,10 +163,11 @@ class Shard:
 
     def places(self, wanted: Set[bytes] | None = None) -> Iterator[tuple[bytes, Place]]:
         """Yield the place of each text that is wanted and here; of every text, where None is given."""
-        for row, key in enumerate(self.keys.view("V16").ravel().tolist()):  # [k, 16] -> k times bytes
-            if wanted is None or key in wanted:
-                start, stop = self.offsets[row : row + 2].tolist()
-                yield key, Place(self, start, stop, int(self.checksums[row]))
+        keys = self.keys.view("V16").ravel().tolist()  # [k, 16] -> k times bytes
+        rows = range(len(keys))
+        for row in rows if wanted is None else compress(rows, map(wanted.__contains__, keys)):
+            start, stop = self.offsets[row : row + 2].tolist()
+            yield keys[row], Place(self, start, stop, int(self.checksums[row]))
 
 
 def _after(folder: Path) -> int:

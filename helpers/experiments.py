@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        parser.error(f"--out {chosen.out} cannot be a folder ({error.strerror}): give another one.")
+        parser.error(f"--out {chosen.out} cannot be a folder ({error.strerror}): give another --out.")
     many = None
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # set by `accelerate launch`; the first process encodes for hours
         many = PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=2))

@@ -130,7 +130,7 @@ def _fit(
     seed: int,
 ) -> Trained:
     generator = torch.Generator().manual_seed(arguments.seed(seed))
-    target = torch.as_tensor(labels, dtype=torch.float32)
+    target = torch.tensor(labels, dtype=torch.float32)  # a copy: torch warns of arrays that are read-only
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
 
     def loss_of(rows: np.ndarray) -> Tensor:

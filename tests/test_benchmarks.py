@@ -10,6 +10,7 @@ from transformers import BertConfig, BertModel
 from benchmarks import encoding, measure, scale
 from helpers import cache
 from tools import measured
+from tools.project import ROOT
 
 MEGABYTE = 2**20
 ROWS = measured.rows()
@@ -102,3 +103,17 @@ def test_the_plan_follows_the_measured_slopes():
     for model in ("mini-bert", "minilm"):
         disk, hours = (found[f"{measured.PLAN}{model}, {what}"] for what in ("disk", "time"))
         assert f"| `{model}` | {disk:,.0f} GB | {hours:,.1f} | {0.1 * hours:,.2f} US dollars |" in plan
+
+
+def test_the_readme_says_what_was_measured():
+    found = {row["name"]: row["measured"] for row in ROWS}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for said in (
+        f"{found['the environment, with what the tests need']:.1f} GB for the environment",
+        f"{found['cache after all chapters']:.1f} GB for the cache",
+        f"{found['memory of a kernel, at most']:.1f} GB at most",
+        f"{found['all chapters, cold cache']:.0f} to run all chapters with an empty cache",
+        f"{found['all chapters, warm cache']:.0f} with a full one",
+        f"`make test` | {found['make test']:.0f} minutes",
+    ):
+        assert said in readme
