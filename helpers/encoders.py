@@ -266,16 +266,19 @@ def _compute(encoder: Encoder, rows_of: dict[str, int], max_length: int, shelves
     bar = tqdm(total=len(texts), desc=f"{encoder.name}: encoding", unit="text", delay=3, leave=False)
     with closing(tokenized), bar:
         for part, tokens in zip(parts, tokenized, strict=True):
-            states = {layer: [torch.empty(0)] * len(part) for layer in shelves}
-            for rows in by_length(list(map(len, tokens)), TOKEN_BUDGET[model.device.type]):
+            # One block a layer, cut into texts: thousands of small ones would leave holes in the memory.
+            lengths = list(map(len, tokens))
+            shape = sum(lengths), encoder.dim
+            states = {layer: torch.empty(shape, dtype=torch.float16).split(lengths) for layer in shelves}  # n x [T, d]
+            for rows in by_length(lengths, TOKEN_BUDGET[model.device.type]):
                 batch, names = [tokens[row] for row in rows], [rows_of[part[row]] for row in rows]
                 hidden = memory.states(encoder, batch, list(shelves), names)
                 for layer in shelves:
                     for row, state in zip(rows, hidden[layer], strict=True):
-                        states[layer][row] = state[: len(tokens[row])].clone()  # [T, d] -> real tokens only
+                        states[layer][row].copy_(state[: lengths[row]])  # [T, d] -> real tokens only
                         if not states[layer][row].isfinite().all():
                             what = f"{encoder.name} gives states too large for float16"
                             raise ValueError(f"Row {rows_of[part[row]]}: {what} in layer {layer}.")
                 bar.update(len(rows))
             for layer, shelf in shelves.items():
-                shelf.add([_key(text) for text in part], states[layer])
+                shelf.add([_key(text) for text in part], list(states[layer]))
