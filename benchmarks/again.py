@@ -3,16 +3,14 @@
 Each run is a process of its own with an empty cache: texts to token states, to pooled vectors, to five probes.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from scipy import stats
 
-from benchmarks.measure import empty_cache, result
+from benchmarks import measure
+from benchmarks.measure import result
 from helpers import data, encoders, heads, pooling
 
 POOLINGS = ("mean", "max", "weighted_sum")
@@ -48,11 +46,7 @@ def child(scale: str, sizes: tuple[int, int, int], length: int, threads: int, ha
 
 def apart(scale: str, sizes: tuple[int, int, int], length: int, threads: int = 1, half: bool = False) -> dict:
     """The same in a process of its own, with an empty cache."""
-    code = f"print(json.dumps(again.child({scale!r}, {sizes}, {length}, {threads}, {half})))"
-    command = [sys.executable, "-c", f"import json; from benchmarks import again; {code}"]
-    with empty_cache():
-        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(run.stdout.splitlines()[-1])
+    return measure.apart("again", f"child({scale!r}, {sizes}, {length}, {threads}, {half})")
 
 
 def spread(accuracies: list[float]) -> float:

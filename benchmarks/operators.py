@@ -27,11 +27,16 @@ def call(pool: Callable[[torch.Tensor], torch.Tensor], states: torch.Tensor, bac
     return run
 
 
+def mask_of(shape: tuple[int, int, int]) -> torch.Tensor:
+    """Texts from a quarter of the places to all of them, ``[n, T]``."""
+    texts, places, _ = shape
+    return torch.arange(places) < torch.linspace(places // 4, places, texts).int().unsqueeze(-1)
+
+
 def rows() -> Iterator[dict]:
     """Measure each mode at two shapes, in float32 and bfloat16."""
     for shape in SHAPES:
-        texts, places, dim = shape
-        mask = torch.arange(places) < torch.linspace(places // 4, places, texts).int().unsqueeze(-1)  # [n, T]
+        mask, dim = mask_of(shape), shape[-1]
         numbers = mask.long()
         for dtype in DTYPES:
             states = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
@@ -59,8 +64,7 @@ def rows() -> Iterator[dict]:
 
 def dirty() -> Iterator[dict]:
     """What it costs when there is NaN in the padding: theirs would give NaN."""
-    texts, places, dim = SHAPES[0]
-    mask = torch.arange(places) < torch.linspace(places // 4, places, texts).int().unsqueeze(-1)  # [n, T]
+    mask, dim = mask_of(SHAPES[0]), SHAPES[0][-1]
     clean = torch.randn(SHAPES[0], generator=torch.Generator().manual_seed(0))
     states = clean.masked_fill(~mask.unsqueeze(-1), torch.nan)
     for name in MODES:

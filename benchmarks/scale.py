@@ -4,16 +4,14 @@ Each size runs in a process of its own, so that its peak of memory is its own.
 """
 
 import hashlib
-import json
 import re
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
+from benchmarks import measure
 from benchmarks.measure import empty_cache, result, seconds
 from helpers import cache, data, encoders
 
@@ -34,22 +32,17 @@ def child(count: int, length: int, model: str, names: Sequence[str]) -> dict[str
     """Encode, and open again, in this process."""
     texts, encoder = reviews(count, names), encoders.load(model)
     took = seconds(lambda: encoders.encode(encoder, texts, length))
-    opened = statistics.median(seconds(lambda: encoders.encode(encoder, texts[:1000], length)) for _ in range(5))
-    whole = statistics.median(seconds(lambda: encoders.encode(encoder, texts, length)) for _ in range(5))
+    opened = statistics.median(seconds(lambda: encoders.encode(encoder, texts, length)) for _ in range(5))
     tokens = int(encoders.encode(encoder, texts, length).offsets[-1])
     # Not getrusage: there a child begins with its parent's peak.
     (most,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return {"seconds": took, "open": opened, "open all": whole, "tokens": tokens, "disk": cache.info()["megabytes"],
+    return {"seconds": took, "open": opened, "tokens": tokens, "disk": cache.info()["megabytes"],
             "memory": int(most) / 1e6}  # fmt: skip
 
 
 def apart(count: int, length: int, model: str = MODEL, names: Sequence[str] = data.NAMES) -> dict[str, float]:
     """The same in a process and a cache of its own."""
-    code = f"print(json.dumps(scale.child({count}, {length}, {model!r}, {names!r})))"
-    command = [sys.executable, "-c", f"import json; from benchmarks import scale; {code}"]
-    with empty_cache():
-        run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(run.stdout.splitlines()[-1])
+    return measure.apart("scale", f"child({count}, {length}, {model!r}, {names!r})")
 
 
 def opens(texts: int) -> float:
@@ -73,7 +66,7 @@ def rows() -> Iterator[dict]:
         note = f"{one['tokens'] / size:.0f} tokens a text, {one['disk']:.0f} MB on disk"
         yield result(f"{MODEL}, {size} texts: milliseconds a text", "-", 1e3 * one["seconds"] / size, "ms", note)
         yield result(f"{MODEL}, {size} texts: peak memory", "< 3", one["memory"], "GB")
-        opened = one["open all"]
+        opened = one["open"]
         yield result(f"{MODEL}, {size} texts: the warm cache opens", "< 0.2", opened, "s")
     span = f"{SIZES[0]} to {SIZES[-1]} texts"
     slopes = [one["seconds"] / size for size, one in found.items()]

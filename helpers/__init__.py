@@ -4,8 +4,9 @@
 ``claims`` → ``figures``. The long runs behind the tables: ``grid`` (what is run), ``records`` (the table) and
 ``experiments`` (the command); ``cells`` reads one cell of the table for a chapter. Below them stand ``course`` (a
 session; with ``doctor``, ``packages`` and ``progress``), ``sources`` (where files come from), ``checkpoints`` (from
-files to an encoder), ``memory`` (when it runs out), ``cache`` (files written once) and ``arguments`` (what a caller
-gives, checked); beside ``figures`` stand ``checks``, ``widgets`` and ``views``.
+files to an encoder), ``memory`` (when it runs out), ``cache`` (files written once), ``arguments`` (what a caller
+gives, checked) and ``masked`` (what poolings are built from); beside ``figures`` stand ``checks``, ``widgets`` and
+``views``.
 Chapter 6 asks classifiers (``classifiers``, ``trained``) about other texts (``templates``, ``doses``) and their
 ``words``: ``explain``, ``faithfulness`` and ``fairness`` say what, ``classifier_studies`` runs it, ``study_rules``
 judges.

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from helpers import pooling
+from helpers import masked, pooling
 from helpers.arguments import whole
 from helpers.pooling import Pooling
 
@@ -34,7 +34,7 @@ class GatedAttention(Pooling):
 
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the weight of each token, ``[n, T]``; padded places have 0."""
-        pooling.fits(self, states, self.what.in_features)
+        masked.fits(self, states, self.what.in_features)
         states = states.to(self.score.dtype)
         seen = torch.tanh(self.what(states)) * torch.sigmoid(self.gate(states))  # [n, T, hidden]
         return (seen @ self.score).masked_fill(~mask, -math.inf).softmax(dim=1)
@@ -65,7 +65,7 @@ class LatentAttention(Pooling):
         self.values = nn.Parameter(torch.zeros(entries, dim))
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        pooling.fits(self, states, self.keys.shape[1])
+        masked.fits(self, states, self.keys.shape[1])
         keys, values = self.keys.to(states.dtype), self.values.to(states.dtype)
         found = (states @ keys.T / math.sqrt(states.shape[-1])).softmax(dim=-1) @ values  # [n, T, r] @ [r, d]
         return pooling.Mean().pool(torch.where(mask.unsqueeze(-1), states + found, 0), mask)

@@ -9,6 +9,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
+from helpers import masked
 from helpers import pooling as poolings
 from helpers.arguments import brief
 from helpers.classifiers import Classifier, Normed
@@ -114,7 +115,7 @@ def contributions(
     ValueError
         As in `shares`, and in `Pooling`.
     """
-    poolings.check(states, mask)
+    masked.check(states, mask)
     clean = torch.where(mask.unsqueeze(-1), states, 0).double()
     with torch.autocast(states.device.type, enabled=False):
         pooled = pooling(clean, mask)  # [n, k d]

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from helpers import arguments, yardsticks
 from helpers.encoders import Encoder, TokenStates, encode
-from helpers.pooling import Pooling, fits
+from helpers.masked import fits
+from helpers.pooling import Pooling
 
 # The budget, the same for each pooling.
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-2

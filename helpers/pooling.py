@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from helpers.arguments import brief, whole
 from helpers.encoders import TokenStates
+from helpers.masked import check, count, fits, softmax, take, weigh, wide
 from helpers.sources import unknown
 
 # n texts, T places, d dimensions of a state, h heads
@@ -47,7 +48,7 @@ class Pooling(nn.Module):
 
     def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
         real = mask.unsqueeze(-1)  # [n, T] -> [n, T, 1]
-        return self.pool(torch.where(real, states, 0).to(_wide(states)), mask)  # where, not a product: 0 * NaN is NaN
+        return self.pool(torch.where(real, states, 0).to(wide(states)), mask)  # where, not a product: 0 * NaN is NaN
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         """Pool float32 (or float64) states whose padded places hold zeros."""
@@ -55,33 +56,36 @@ class Pooling(nn.Module):
 
 
 class Direct(Pooling):
-    """The poolings without weights to learn: they read the states where they lie, and copy as little as they can."""
+    """The poolings without weights to learn: they read the states where they lie, and copy as little as they can.
+
+    Their `pool` takes states of any dtype, with any finite number in padded places.
+    """
 
     def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
         pooled = self.pool(states, mask)
         # Padding has weight 0, and 0 * NaN is NaN, which a sum keeps: only then is the padding cleaned first.
-        return pooled if pooled.sum(dtype=_wide(pooled)).isfinite() else super()._pooled(states, mask)
+        return pooled if pooled.sum(dtype=wide(pooled)).isfinite() else super()._pooled(states, mask)
 
 
 class First(Direct):
     """The first real token: [CLS] in BERT, the start of the text in GPT-2 (Devlin et al. 2019)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return _take(states, mask.int().argmax(dim=1))
+        return take(states, mask.int().argmax(dim=1))
 
 
 class Last(Direct):
     """The last real token: the only one that a causal model lets see the whole text (Radford et al. 2018)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return _take(states, mask.shape[1] - 1 - mask.int().flip(1).argmax(dim=1))
+        return take(states, mask.shape[1] - 1 - mask.int().flip(1).argmax(dim=1))
 
 
 class Mean(Direct):
     """The average of the real tokens (Reimers and Gurevych 2019)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return _weigh(states, mask) / _count(states, mask)
+        return weigh(states, mask) / count(states, mask)
 
 
 class Max(Direct):
@@ -98,7 +102,7 @@ class MeanSqrtLen(Direct):
     """The sum of the real tokens over the square root of their number (Cer et al. 2018)."""
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return _weigh(states, mask) / _count(states, mask).sqrt()
+        return weigh(states, mask) / count(states, mask).sqrt()
 
 
 class WeightedMean(Direct):
@@ -106,8 +110,8 @@ class WeightedMean(Direct):
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         # [n, T]: counts real tokens, so padding on the left adds nothing
-        weights = (mask.cumsum(dim=1) * mask).to(_wide(states))
-        return _weigh(states, weights / weights.sum(dim=1, keepdim=True))
+        weights = (mask.cumsum(dim=1) * mask).to(wide(states))
+        return weigh(states, weights / weights.sum(dim=1, keepdim=True))
 
 
 class WeightedSum(Pooling):
@@ -139,10 +143,10 @@ class WeightedSum(Pooling):
                 f"{len(self.position_score)}: make it with positions={int(place.max()) + 1} or more."
             )
         query, position_score = self.query.to(states.dtype), self.position_score.to(states.dtype)
-        return _softmax(states @ query + position_score[place], mask)
+        return softmax(states @ query + position_score[place], mask)
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        return _weigh(states, self.weights(states, mask))
+        return weigh(states, self.weights(states, mask))
 
 
 class Attention(Pooling):
@@ -168,7 +172,7 @@ class Attention(Pooling):
     def weights(self, states: Tensor, mask: Tensor) -> Tensor:
         """Return the weight of each token for each head, ``[n, T, h]``; padded places have 0."""
         fits(self, states, self.queries.shape[1])
-        return _softmax(states @ self.queries.T.to(states.dtype), mask.unsqueeze(-1))
+        return softmax(states @ self.queries.T.to(states.dtype), mask.unsqueeze(-1))
 
     def pool(self, states: Tensor, mask: Tensor) -> Tensor:
         split = states.unflatten(-1, (len(self.queries), -1))  # [n, T, d] -> [n, T, h, d/h]
@@ -202,7 +206,7 @@ class GeneralizedMean(Pooling):
         spread = (high - low).clamp(min=torch.finfo(states.dtype).tiny)  # one token, or all equal: no division by 0
         ratio = torch.where(real, (states - low) / spread, 0)  # in [0, 1]
         # The largest ratio is 1, so the mean is at least 1/T, unless all are equal: then it is 0, and 0 is right.
-        mean = (ratio**self.p).sum(dim=1) / _count(states, mask)
+        mean = (ratio**self.p).sum(dim=1) / count(states, mask)
         return low.squeeze(1) + spread.squeeze(1) * mean.clamp(min=torch.finfo(mean.dtype).tiny) ** (1 / self.p)
 
 
@@ -260,73 +264,3 @@ def pool_all(pooling: Pooling, states: TokenStates) -> Tensor:
     for rows, padded, mask in states.batches():
         pooled.update(zip(rows, pooling(padded, mask), strict=True))
     return torch.stack([pooled[row] for row in range(len(states))])
-
-
-def fits(pooling: nn.Module, states: Tensor, dim: int) -> None:
-    """Refuse states of another size than a pooling's weights are for."""
-    if states.shape[-1] != dim:
-        given, name = states.shape[-1], type(pooling).__name__
-        raise ValueError(f"The states have {given} dimensions and this {name} was made for {dim}: make it for {given}.")
-
-
-@torch.compiler.disable  # it looks at values, which a compiled graph cannot
-def check(states: Tensor, mask: Tensor) -> None:
-    """Refuse states and masks that do not mean what `Pooling` says."""
-    if not (isinstance(states, Tensor) and isinstance(mask, Tensor)):
-        raise ValueError(f"states is {brief(states)} and mask is {brief(mask)}: give two torch tensors.")
-    if states.ndim != 3 or mask.shape != states.shape[:2]:
-        raise ValueError(
-            f"states have shape {list(states.shape)} and the mask {list(mask.shape)}: "
-            "they must be [n, T, d] and [n, T]."
-        )
-    if not states.is_floating_point():
-        raise ValueError(f"states are {states.dtype}: they must be floating point.")
-    if mask.dtype != torch.bool:
-        raise ValueError(f"The mask is {mask.dtype}: it must be bool (write attention_mask.bool()).")
-    empty = (~mask.any(dim=1)).nonzero()
-    if len(empty):
-        raise ValueError(f"Row {int(empty[0])} of the mask has no real token: there is nothing to pool.")
-
-
-def _wide(states: Tensor) -> torch.dtype:
-    """What sums run in: float32, or float64 where the states have it."""
-    return torch.promote_types(states.dtype, torch.float32)
-
-
-def _count(states: Tensor, mask: Tensor) -> Tensor:
-    return mask.sum(dim=1, keepdim=True, dtype=_wide(states))  # [n, 1]
-
-
-def _take(states: Tensor, place: Tensor) -> Tensor:
-    return states[torch.arange(len(states), device=states.device), place]  # [n, T, d], [n] -> [n, d]
-
-
-def _softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    return scores.masked_fill(~mask, -math.inf).softmax(dim=1)
-
-
-def _weigh(states: Tensor, weights: Tensor) -> Tensor:
-    dtype = _wide(states)
-    return _Weigh.apply(states.to(dtype), weights.to(dtype))
-
-
-class _Weigh(torch.autograd.Function):
-    """The sum of the tokens by their weights: ``[n, T, d]``, ``[n, T]`` -> ``[n, d]``.
-
-    A matrix product reads the states once and copies nothing. Its gradient by another matrix product would be slower
-    than the plain product that it is.
-    """
-
-    @staticmethod
-    def forward(context, states: Tensor, weights: Tensor) -> Tensor:
-        context.save_for_backward(states if context.needs_input_grad[1] else None, weights)
-        return (weights.unsqueeze(1) @ states).squeeze(1)  # [n, 1, T] @ [n, T, d] -> [n, d]
-
-    @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        states, weights = context.saved_tensors
-        of_states, of_weights = context.needs_input_grad
-        return (
-            weights.unsqueeze(-1) * gradient.unsqueeze(1) if of_states else None,  # [n, T, 1] * [n, 1, d]
-            (states @ gradient.unsqueeze(-1)).squeeze(-1) if of_weights else None,  # [n, T, d] @ [n, d, 1] -> [n, T]
-        )

@@ -72,7 +72,7 @@ def plan() -> str:
         "cache keeps them (float16)? Nobody ran this. A thousand whole reviews were measured, on "
         f"{machines(found.values())}, and [time and disk grow in proportion to the texts](speed.md). Memory does not.",
         "",
-        "| encoder | disk | machine hours | a machine at 0.10 US dollars an hour (put in your price) |",
+        f"| encoder | disk | machine hours | a machine at {PRICE:.2f} US dollars an hour (put in your price) |",
         "|---|---|---|---|",
     ]
     for model in models:
